@@ -73,15 +73,17 @@ class Dispatched:
     """What the shop told the service behind it of an order, and by which transaction token.
 
     Args:
-        state: `waiting`, `sent` or `refused`.
+        state: `waiting`, `sent`, `cancelled`, or `unclear` where it may be on its way.
         txn: the transaction, where it was taken.
-        why: why it waits or was refused.
+        why: why it waits, or will not be sent.
+        until: when it is cancelled if it still waits, in POSIX seconds.
     """
 
     state: str
     txn: str | None
     why: str | None
     at: float
+    until: float | None = None
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,13 @@ class TrailEvent:
 
     at: float | None
     """None where it is not told."""
-    kind: Literal["decision", "consent", "purchase", "revocation"]
-    """`purchase`: a human's answer to one purchase; whatever it was, their consent stays as it was."""
-    said: Literal["allow", "deny", "granted", "approved", "denied", "revoked"]
+    kind: Literal["decision", "consent", "purchase", "revocation", "dispatch"]
+    """`purchase`: a human's answer to one purchase; whatever it was, their consent stays as it was. `dispatch`: what
+    became of an order behind the shop."""
+    said: Literal["allow", "deny", "granted", "approved", "denied", "revoked", "sent", "cancelled", "unclear"]
     told_by: Literal["shop", "authorization server"]
     what: str
-    """The tool or method; of a consent the scopes; of a revocation what was revoked."""
+    """The tool or method; of a consent the scopes; of a revocation what was revoked; of a dispatch the order."""
     user: str | None = None
     username: str | None = None
     agent: str | None = None

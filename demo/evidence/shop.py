@@ -11,6 +11,8 @@ Verdict = Literal["allow", "deny"]
 """What a gate says."""
 
 
+PURCHASE = "buyMcpShopItem"
+"""The tool that buys."""
 GATES = ("token", "standing", "allowlist", "scope", "limits")
 """The gates of the protected door, in the order in which a request passes them."""
 
@@ -27,8 +29,8 @@ class Decision:
     at: float
     verdict: Verdict
     gate: str
-    """One of `GATES`; `door` where a door without gates let it through; `event` for an entry that is about no request:
-    something was revoked."""
+    """One of `GATES`; `door` where a door without gates let it through. Of an entry that is about no request: `event`
+    where something was revoked, `dispatch` where an order was sent or will not be, `policy` of the shop's own."""
     rule: str
     """Which rule of that gate spoke, e.g. `token.missing`, `scope.insufficient`, `limits.quota`, `allowed`."""
     reason: str
@@ -55,6 +57,12 @@ class Decision:
     """What the client calls the request, or the shop where the client does not; of an event its own id."""
     trace_id: str | None = None
     """The trace that the request is part of (W3C Trace Context), where the client says so."""
+
+    @property
+    def bought_nothing(self) -> bool:
+        """Whether the gates let a purchase through, and no order came of it: sold out, say, or arguments that do not
+        fit. The verdict of the gates is one thing, and what came of the call another."""
+        return self.verdict == "allow" and self.tool == PURCHASE and self.order_id is None
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict with these field names; fields that are None are kept."""
@@ -106,6 +114,8 @@ class Order:
     balance: Money | None = None
     """What is left of the spending limit that the human granted; None at the open door, where nobody granted any."""
     spending_limit: Money | None = None
+    cancelled: bool = False
+    """Whether it was cancelled before it was sent: nothing comes of it, and its money is counted back."""
 
     def to_dict(self) -> dict[str, Any]:
         """The order on the wire, where the limit is called `spendingLimit` (docs/wire.md)."""

@@ -12,6 +12,9 @@ from demo.panels.values import clock, many
 
 POLICY = "policy"
 """The gate of an entry about the shop's policy, which nobody asked for."""
+DISPATCH = "dispatch"
+"""The gate of an entry about an order behind the shop."""
+CANCELLED = f"{DISPATCH}.cancelled"
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ def audit(given: tuple[Decision, ...], names: Names = ()) -> Page:
             canvas.line((f"{canvas.glyphs.ellipsis} {many(cut, 'other entry', 'other entries')}", "quiet"))
         first = {entry.order_id: entry.audit_id for entry in reversed(given) if entry.order_id}
         for row in kept:
-            found_again = first.get(row.entry.order_id or "", row.entry.audit_id) != row.entry.audit_id
+            placed = first.get(row.entry.order_id or "", row.entry.audit_id)
+            found_again = row.entry.gate != DISPATCH and placed != row.entry.audit_id
             _entry(row, who(row.entry), _through(row.entry, names, canvas), canvas, found_again=found_again)
 
     return Page(draw)
@@ -66,7 +70,7 @@ def _runs(given: tuple[Decision, ...], *, same_tool: bool) -> list[_Row]:
     """
     rows: list[_Row] = []
     for entry in given:
-        tool = entry.tool or {"event": "grant", POLICY: "policy"}.get(entry.gate, "request")
+        tool = entry.tool or {"event": "grant", POLICY: "policy", DISPATCH: "order"}.get(entry.gate, "request")
         if rows and not entry.order_id and _said(rows[-1].entry, same_tool) == _said(entry, same_tool):
             rows[-1] = _Row(entry, rows[-1].times + 1, tuple(dict.fromkeys((*rows[-1].tools, tool))))
         else:
@@ -76,7 +80,14 @@ def _runs(given: tuple[Decision, ...], *, same_tool: bool) -> list[_Row]:
 
 def _said(entry: Decision, same_tool: bool) -> tuple[object, ...]:
     who = (entry.user or entry.username, entry.agent, entry.client, entry.door)
-    return (entry.verdict, entry.rule, entry.order_id, *who, *((entry.tool, entry.consent) if same_tool else ()))
+    return (
+        entry.verdict,
+        entry.rule,
+        entry.order_id,
+        entry.bought_nothing,
+        *who,
+        *((entry.tool, entry.consent) if same_tool else ()),
+    )
 
 
 def _telling(rows: list[_Row], room: int) -> list[_Row]:
@@ -86,20 +97,24 @@ def _telling(rows: list[_Row], room: int) -> list[_Row]:
 
 
 def _title(given: tuple[Decision, ...], canvas: Canvas) -> None:
-    # That something was revoked, or a policy not taken, is no refusal of a request.
-    asked = [entry for entry in given if entry.gate not in ("event", POLICY)]
+    # That something was revoked, a policy not taken, or an order not sent, is no refusal of a request.
+    asked = [entry for entry in given if entry.gate not in ("event", POLICY, DISPATCH)]
+    ended = {entry.order_id for entry in given if entry.rule == CANCELLED}
     refused = many(sum(entry.verdict != "allow" for entry in asked), "refusal")
     bought = {entry.order_id: entry.user for entry in given if entry.order_id and entry.verdict == "allow"}
+    cancelled = f", {len(ended)} cancelled" if ended else ""
     nobody = sum(user is None for user in bought.values())
     if not given:
         canvas.title("none", "Nothing has been decided yet")
     elif not bought:
         canvas.title("none", f"No orders yet, {refused}", aside="newest last")
     elif nobody:
-        orders = f"{many(len(bought), 'order')}: {len(bought) - nobody} with a human behind, {nobody} by nobody"
+        orders = (
+            f"{many(len(bought), 'order')}: {len(bought) - nobody} with a human behind, {nobody} by nobody{cancelled}"
+        )
         canvas.title("unverified", f"{orders}; {refused}", aside="newest last")
     else:
-        orders = many(len(bought), "order")
+        orders = many(len(bought), "order") + cancelled
         canvas.title("allowed", f"Every order has a human behind it: {orders}; {refused}", aside="newest last")
 
 
@@ -167,6 +182,10 @@ def _outcome(entry: Decision, canvas: Canvas) -> str:
     """What came of it: on a wide line the rule or the order, else which gate refused, or that it was bought."""
     if entry.gate == POLICY:
         return "in force" if entry.verdict == "allow" else "not taken"
+    if entry.gate == DISPATCH:
+        return entry.rule.removeprefix(f"{DISPATCH}.")
+    if entry.bought_nothing:  # the gates' verdict is in the mark
+        return "allowed, no order" if canvas.wide or canvas.narrow else "no order"
     if entry.verdict == "allow":
         return "allowed" if not entry.order_id else entry.order_id if canvas.wide else "bought"
     shown = "revoked" if entry.gate == "event" else entry.gate

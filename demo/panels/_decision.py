@@ -48,8 +48,18 @@ HANDED_ON = "Refused: more than it may spend"
 """The answer to a sub-agent of `limits.spending`: its own limit, or the consent's."""
 
 
+AFTER: dict[str, State] = {
+    "dispatch.sent": "allowed",
+    "dispatch.cancelled": "waiting",
+    "dispatch.unclear": "unverified",
+}
+"""What became of an order behind the shop, which is no verdict on a request: its rule to how a panel colours it."""
+
+
 def state_of(given: Decision) -> State:
     """The verdict as a panel colours it; an open door's allow is not verified, since nobody was asked."""
+    if given.gate == "dispatch":
+        return AFTER.get(given.rule, "none")
     if given.verdict != "allow":
         return "refused"
     return "unverified" if given.door == "open" else "allowed"

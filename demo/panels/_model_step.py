@@ -59,7 +59,8 @@ def came_to(made: CallMade) -> tuple[State, str]:
     if read.is_error:
         return "unverified", "allowed, and the tool failed"
     if read.order is not None:
-        again = "the same order as before" if read.order.replayed else f"bought for {read.order.price}"
+        before = "the order was cancelled before" if read.order.cancelled else "the same order as before"
+        again = before if read.order.replayed else f"bought for {read.order.price}"
         return "allowed", f"Allowed: {again}"
     # A server that says nothing of gates has let it through all the same.
     return "allowed", "Allowed"

@@ -22,7 +22,9 @@ def order(given: Order, names: Names = ()) -> Page:
 
     def draw(canvas: Canvas) -> None:
         what = f"{given.item}, size {given.size}, {given.price}" if given.size else f"{given.item}, {given.price}"
-        if given.replayed:
+        if given.cancelled:
+            canvas.title("waiting", "That order was cancelled before it was sent: nothing is paid")
+        elif given.replayed:
             canvas.title("allowed", "The same order, nothing bought twice")
         elif given.user is None:
             canvas.title("unverified", f"Bought, by nobody: {what}")

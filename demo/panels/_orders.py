@@ -21,12 +21,14 @@ def orders(given: tuple[ListedOrder, ...], names: Names = ()) -> Page:
 
     def draw(canvas: Canvas) -> None:
         anonymous = sum(one.order.user is None for one in given)
+        cancelled = sum(one.order.cancelled for one in given)
+        ended = f", {cancelled} cancelled" if cancelled else ""
         if not given:
             canvas.title("none", "No orders yet")
         elif anonymous:
-            canvas.title("unverified", f"{many(len(given), 'order')}, {_by_nobody(anonymous, len(given))}")
+            canvas.title("unverified", f"{many(len(given), 'order')}, {_by_nobody(anonymous, len(given))}{ended}")
         else:
-            canvas.title("allowed", f"{many(len(given), 'order')}, each with a human behind it")
+            canvas.title("allowed", f"{many(len(given), 'order')}, each with a human behind it{ended}")
         if given and not canvas.narrow:
             canvas.line((_head(canvas), "quiet"))
         drawn = [_row(one, names, canvas) for one in given]
@@ -59,15 +61,16 @@ def _row(one: ListedOrder, names: Names, screen: Canvas) -> list[Text]:
     canvas = screen.apart(screen.width)
     order = one.order
     name, state = (called(order.user, names), "strong") if order.user else (NOBODY, "strong unverified")
+    where = "cancelled, not paid" if order.cancelled else one.address
     size = f"shirt {order.size}" if order.size else order.item
     if canvas.narrow:
         canvas.line((clock(order.at), "quiet"), "  ", (canvas.short(name, canvas.room - 10), state))
         canvas.line(canvas.short(f"{size}, {order.company}", canvas.room - 8), indent=10)
-        canvas.line((canvas.short(one.address or "no address given", canvas.room - 8), "quiet"), indent=10)
+        canvas.line((canvas.short(where or "no address given", canvas.room - 8), "quiet"), indent=10)
         return canvas.lines
     who, what, company = _columns(canvas)
     rest = canvas.room - 8 - who - what - company - 8
-    lines = canvas.wrapped(one.address or "no address given", rest, 2) or [""]
+    lines = canvas.wrapped(where or "no address given", rest, 2) or [""]
     canvas.line(
         (pad(clock(order.at), 8), "quiet"),
         "  ",
@@ -77,8 +80,8 @@ def _row(one: ListedOrder, names: Names, screen: Canvas) -> list[Text]:
         "  ",
         canvas.cell(order.company, company),
         "  ",
-        (lines[0], "strong" if one.address else "quiet"),
+        (lines[0], "strong" if where else "quiet"),
     )
     for line in lines[1:]:
-        canvas.line((line, "strong" if one.address else "quiet"), indent=2 + canvas.room - rest)
+        canvas.line((line, "strong" if where else "quiet"), indent=2 + canvas.room - rest)
     return canvas.lines

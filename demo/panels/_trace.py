@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from demo.evidence.audit import Dispatched, OrderTrace
 from demo.panels.page import Canvas, Page
 from demo.panels.people import name_of
+from demo.panels.theme import State
 from demo.panels.values import clock
 
+_ENDED: Final[dict[str, tuple[State, str]]] = {
+    "cancelled": ("waiting", "This order was cancelled before it was sent, its money counted back"),
+    "unclear": ("unverified", "This order may be on its way: nobody knows whether it was sent"),
+}
 MOST_AGENTS = 4
 """Links of a chain that are shown."""
 
 
 def trace(given: OrderTrace) -> Page:
     """A link of the chain in each row, the human last; each says where it was read."""
-    decision, session = given.decision, given.session
+    decision, session, dispatched = given.decision, given.session, given.dispatched
 
     def draw(canvas: Canvas) -> None:
         person = name_of(decision.username or "") or decision.user or ""
@@ -23,14 +30,16 @@ def trace(given: OrderTrace) -> Page:
             canvas.title("refused", "The audit log of this order does not verify: demo audit verify")
         elif session is None:
             canvas.title("unverified", f"The shop says {person}; no such session is listed")
+        elif dispatched is not None and dispatched.state in _ENDED:
+            canvas.title(*_ENDED[dispatched.state])
         else:
             canvas.title("allowed", f"This order leads back to one consent of {person}")
         links: list[tuple[str, str, str]] = [
             ("ORDER", given.order, f"placed {clock(decision.at)}"),
             ("DECISION", decision.audit_id, f"entry {given.seq}, {'verified' if given.verified else 'not verified'}"),
         ]
-        if (dispatched := given.dispatched) is not None:
-            links.insert(0, ("SENT BY", dispatched.txn or dispatched.state, _sent(dispatched)))
+        if dispatched is not None:
+            links.insert(0, _sent(dispatched))
         if decision.trace_id:
             links.append(("TRACE", decision.trace_id, "of the agent's call"))
         if decision.user:
@@ -47,6 +56,8 @@ def trace(given: OrderTrace) -> Page:
         for number, (label, value, aside) in enumerate(links):
             _link(label, value, aside, number == len(links) - 1, canvas)
         canvas.gap()
+        if dispatched is not None and (why := _why_not(dispatched)):
+            canvas.field("not sent", why, prose=True, at_most=2)
         if session is not None and session.scopes:
             canvas.list("may", session.scopes)
 
@@ -78,10 +89,21 @@ def _link(label: str, value: str, aside: str, last: bool, canvas: Canvas) -> Non
     )
 
 
-def _sent(dispatched: Dispatched) -> str:
+def _sent(dispatched: Dispatched) -> tuple[str, str, str]:
     if dispatched.state == "sent":
-        return f"its own token, {clock(dispatched.at)}"
-    return f"warehouse: {dispatched.why or 'not notified yet'}"
+        return "SENT BY", dispatched.txn or "an unknown token", f"its own token, {clock(dispatched.at)}"
+    words = {"waiting": "not yet", "unclear": "nobody knows"}
+    return "SENT", words.get(dispatched.state, f"no: {dispatched.state}"), clock(dispatched.at)
+
+
+def _why_not(dispatched: Dispatched) -> str:
+    """Why it is not sent, and until when it waits."""
+    if dispatched.state == "sent":
+        return ""
+    if dispatched.state != "waiting":
+        return dispatched.why or ""
+    until = f"; cancelled at {clock(dispatched.until)} if nothing sends it" if dispatched.until is not None else ""
+    return (dispatched.why or "the warehouse is being told") + until
 
 
 def _standing(given: OrderTrace) -> str:

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from demo.evidence.audit import TrailEvent
 from demo.panels._audit import POLICY
-from demo.panels._decision import NOBODY, state_of
+from demo.panels._decision import AFTER, NOBODY, state_of
 from demo.panels.page import Canvas, Page
 from demo.panels.people import names_of
 from demo.panels.theme import State
@@ -19,6 +19,7 @@ _STATES: Final[dict[str, State]] = {
     "approved": "allowed",
     "denied": "refused",
     "revoked": "waiting",
+    **{rule.removeprefix("dispatch."): state for rule, state in AFTER.items()},
 }
 
 
@@ -59,6 +60,7 @@ def _title(given: tuple[TrailEvent, ...], canvas: Canvas) -> None:
     decisions = many(said.count("allow") + said.count("deny"), "decision")
     refused = f", {said.count('deny')} refused" if "deny" in said else ""
     revoked = many(said.count("revoked"), "revocation")
+    revoked += f"; {many(said.count('cancelled'), 'order')} cancelled" if "cancelled" in said else ""
     answer = (
         f"{consents}{denied}{approved}; {decisions}{refused}; {revoked}"
         if given
@@ -107,8 +109,12 @@ def _what(event: TrailEvent, wide: bool) -> str:
     decision = event.decision
     if decision is None:
         return event.what
+    if event.kind == "dispatch":
+        return f"{event.what}: {event.said}"
     if decision.gate == POLICY:
         return f"policy {'in force' if decision.verdict == 'allow' else 'not taken'}"
+    if decision.bought_nothing:
+        return f"{event.what}: allowed, no order"
     return f"{event.what}: {(decision.order_id or 'allowed') if event.said == 'allow' else decision.rule}"
 
 

@@ -28,11 +28,13 @@ class AuthServerUnavailable(Exception):
 
     Args:
         lasting: a retry will not help: the shop's settings and the authorization server do not fit together.
+        heard: whether the question may have arrived all the same.
     """
 
-    def __init__(self, why: str, *, lasting: bool = False) -> None:
+    def __init__(self, why: str, *, lasting: bool = False, heard: bool = True) -> None:
         super().__init__(why)
         self.lasting = lasting
+        self.heard = heard
 
 
 class BoundedClient:
@@ -90,7 +92,7 @@ class BoundedClient:
         if self._at is not None and url.startswith(f"{self.issuer}/"):
             options["headers"] = {**options.get("headers", {}), "host": urlsplit(self.issuer).netloc}
             url = self._at + url.removeprefix(self.issuer)
-        body = b""
+        body, heard = b"", False
         request = self._client.build_request(method, url, **options)
         request.headers.update(tracing.carried())
         try:
@@ -98,7 +100,8 @@ class BoundedClient:
             with anyio.fail_after(self._timeout):
                 try:
                     response = await self._client.send(request, stream=True)
-                except (httpx2.NetworkError, httpx2.RemoteProtocolError):
+                except (httpx2.NetworkError, httpx2.RemoteProtocolError) as lost:
+                    heard = not isinstance(lost, httpx2.ConnectError)
                     response = await self._client.send(request, stream=True)
                 async with contextlib.aclosing(response):
                     self._heard(response.headers)
@@ -108,8 +111,9 @@ class BoundedClient:
                             raise AuthServerUnavailable(say("too_long"))
         except (TimeoutError, httpx2.TimeoutException):
             raise AuthServerUnavailable(say("late")) from None
-        except (httpx2.HTTPError, httpx2.InvalidURL):
-            raise AuthServerUnavailable(say("no_connection")) from None
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            heard = heard or not isinstance(error, httpx2.ConnectError)
+            raise AuthServerUnavailable(say("no_connection"), heard=heard) from None
         try:
             return response.status_code, json.loads(body)
         except (ValueError, RecursionError):

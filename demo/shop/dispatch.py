@@ -2,7 +2,8 @@
 authorization server makes of the agent's (draft-ietf-oauth-transaction-tokens-10).
 
 The agent's token goes to the authorization server that issued it and nowhere else. It is held in memory while its
-session's orders wait; after a crash they wait for the next call of that session, whose grant then has to stand.
+session's orders wait; after a crash they wait for the next call of that session, whose grant then has to stand. None
+waits for good: a revocation ends it, or the time (`settling.py`).
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import contextvars
 import hashlib
 import json
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from demo.shop import outbox
+from demo.shop import outbox, settling
 from demo.shop.bounded_http import AuthServerUnavailable, BoundedClient
 from demo.shop.catalog import BUY
 from demo.shop.config import Behind
@@ -35,16 +37,28 @@ TXN_TOKEN: Final = "urn:ietf:params:oauth:token-type:txn_token"
 PURPOSE: Final = "order.ship"
 PAUSES: Final = (0.2, 1.0, 4.0)
 """Seconds before an order is tried again. After them it waits for the next call of its session."""
-MOST_TRIES: Final = 12
-"""After so many an order is given up that the authorization server makes no token for."""
-FINAL: Final = ("unsupported_grant_type", "unauthorized_client", "invalid_client", "invalid_target", "invalid_scope")
-"""What another token of the same session would not change (RFC 6749 section 5.2, RFC 8707 section 2)."""
 MOST_AT_ONCE: Final = 8
 """Sessions whose orders are sent at the same time."""
+LOOK_SECONDS: Final = 30.0
+"""Between two looks for orders that waited for too long."""
+IN_FLIGHT_SECONDS: Final = 60.0
+"""The warehouse has answered long before, or never will."""
+NOT_TAKEN: Final = (400, 401, 403, 404, 413, 429, 503)
+"""By these answers the warehouse has not taken an order; any other may have come after it did, from whatever stands
+between."""
 
 
-class _NoUse(Exception):
-    """This access token gets no transaction token: it has expired, or its grant was revoked. The session's next may."""
+class _Waits(Exception):
+    """An order could not be sent, and waits.
+
+    Args:
+        soon: whether it is worth another try by the same token; else the session's next call brings another.
+        unsure: whether the warehouse may have taken it all the same.
+    """
+
+    def __init__(self, why: str, *, soon: bool = True, unsure: bool = False) -> None:
+        super().__init__(why)
+        self.soon, self.unsure = soon, unsure
 
 
 class Dispatch:
@@ -77,14 +91,26 @@ class Dispatch:
     async def running(self) -> AsyncIterator[None]:
         """Serve, within the authorization server's own connections; what waits at the end waits for the next start."""
         async with self._warehouse:
+            await self._database.write(settling.overdue, self._clock(), 0.0)
             self._waiting |= await self._database.read(outbox.sessions)
+            looking = asyncio.create_task(self._look())
             try:
                 yield
             finally:
-                tasks = list(self._tasks.values())
+                tasks = [looking, *self._tasks.values()]
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _look(self) -> None:
+        """End what waits for too long, again and again."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                if await self._database.read(outbox.due, self._clock(), IN_FLIGHT_SECONDS):
+                    await self._database.write(settling.overdue, self._clock(), IN_FLIGHT_SECONDS)
+            except sqlite3.Error:
+                logger.exception("orders that wait for too long still do")
 
     def go(self, session: str, token: str, *, ordered: bool) -> None:
         """A call of this session (`outbox.whose`) was admitted with this token; `ordered`: it placed an order, which is
@@ -112,11 +138,14 @@ class Dispatch:
                 try:
                     await self._send(order, token)
                     self.trouble = None
-                except (AuthServerUnavailable, _NoUse) as trouble:
+                except _Waits as trouble:
                     self.trouble = str(trouble)
-                    await self._database.write(outbox.tried, order.order, str(trouble), self._clock())
+                    now = self._clock()
+                    await self._database.write(
+                        settling.not_taken, order.order, str(trouble), now, unsure=trouble.unsure
+                    )
                     pause = next(pauses, None)
-                    if pause is None or isinstance(trouble, _NoUse):
+                    if pause is None or not trouble.soon:
                         return
                     await asyncio.sleep(pause)
         except Exception:
@@ -126,35 +155,41 @@ class Dispatch:
         """Get a transaction token for one order, and tell the warehouse.
 
         Raises:
-            AuthServerUnavailable: one of the two cannot be asked now, or answers what it should not.
-            _NoUse: not by this access token.
+            _Waits: one of the two cannot be asked now, or does not do it.
         """
         about = {"order": order.order, "tool": BUY, "amount": order.amount, "currency": order.currency}
         where = [order.size, order.company, order.address]
         digest = hashlib.sha256(json.dumps(where, separators=(",", ":")).encode()).hexdigest()
-        details = {**about, "parcel": digest}
-        status, answer = await self._exchange(token, details)
+        txn_token = await self._txn_token(token, {**about, "parcel": digest})
+        if not await self._database.write(outbox.offer, order.order, self._clock()):
+            return  # it was cancelled meanwhile
+        parcel = {**about, "size": order.size, "company": order.company, "address": order.address}
+        try:
+            status, told = await self._warehouse.ask(
+                "POST", self._behind.url, json=parcel, headers={"txn-token": txn_token}
+            )
+        except AuthServerUnavailable as trouble:
+            raise _Waits(f"the warehouse: {trouble}", unsure=trouble.heard) from trouble
+        if status not in (200, 201) or not isinstance(told, dict) or not isinstance(told.get("txn"), str):
+            raise _Waits(f"the warehouse did not take it (HTTP {status})", unsure=status not in NOT_TAKEN)
+        await self._database.write(settling.sent, order.order, told["txn"], self._clock())
+
+    async def _txn_token(self, token: str, details: dict[str, Any]) -> str:
+        try:
+            status, answer = await self._exchange(token, details)
+        except AuthServerUnavailable as trouble:
+            raise _Waits(str(trouble)) from trouble
         if status in (400, 401, 403):
-            why = str(answer.get("error_description") or answer.get("error") or status)
-            if answer.get("error") not in FINAL and order.tries < MOST_TRIES:
-                raise _NoUse(why)
-            await self._database.write(outbox.settle, order.order, "refused", self._clock(), why=why)
-            return
+            raise _Waits(str(answer.get("error_description") or answer.get("error") or status), soon=False)
         txn_token = answer.get("access_token")
         if status != 200 or answer.get("issued_token_type") != TXN_TOKEN or not isinstance(txn_token, str):
-            raise AuthServerUnavailable(f"the authorization server made no transaction token (HTTP {status})")
-        parcel = {**about, "size": order.size, "company": order.company, "address": order.address}
-        status, told = await self._warehouse.ask(
-            "POST", self._behind.url, json=parcel, headers={"txn-token": txn_token}
-        )
-        if status not in (200, 201) or not isinstance(told, dict) or not isinstance(told.get("txn"), str):
-            raise AuthServerUnavailable(f"the warehouse did not take it (HTTP {status})")
-        await self._database.write(outbox.settle, order.order, "sent", self._clock(), txn=told["txn"])
+            raise _Waits(f"the authorization server made no transaction token (HTTP {status})")
+        return txn_token
 
     async def _exchange(self, token: str, details: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         endpoint = (await self._auth_server.metadata()).token_exchange_endpoint
         if endpoint is None:
-            return 400, {"error": FINAL[0], "error_description": "the authorization server exchanges no tokens"}
+            return 400, {"error_description": "the authorization server exchanges no tokens"}
         form = {
             "grant_type": EXCHANGE,
             "requested_token_type": TXN_TOKEN,

@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from demo.evidence.shop import Decision
-from demo.shop import audit_log, standing
+from demo.shop import audit_log, settling, standing
 from demo.shop.bearer import ALGORITHMS
 from demo.shop.bounded_http import AuthServerUnavailable
 from demo.shop.catalog import LIMITS, say
@@ -222,6 +222,7 @@ def _keep(connection: sqlite3.Connection, event: Event, now: float) -> None:
             correlation=event.jti,
         )
         audit_log.record(connection, entry)
+        settling.revoked(connection, kind, subject, event.user, now)
 
 
 def note(connection: sqlite3.Connection, jti: str, kind: str, subject: str) -> bool:

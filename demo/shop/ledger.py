@@ -142,10 +142,12 @@ def spent(connection: sqlite3.Connection, account: str, by: str | None = None) -
     """
     counted = "SELECT count(*) AS orders, coalesce(sum(amount), 0) AS amount FROM shop_orders"
     if by is None:
-        row = connection.execute(f"{counted} WHERE account = ?", (account,)).fetchone()
+        row = connection.execute(f"{counted} WHERE account = ? AND cancelled_at IS NULL", (account,)).fetchone()
     else:
         theirs = "EXISTS (SELECT 1 FROM json_each(sub_agents) WHERE value = ?)"
-        row = connection.execute(f"{counted} WHERE account = ? AND {theirs}", (account, by)).fetchone()
+        row = connection.execute(
+            f"{counted} WHERE account = ? AND cancelled_at IS NULL AND {theirs}", (account, by)
+        ).fetchone()
     return Spent(int(row["orders"]), int(row["amount"]))
 
 
@@ -225,6 +227,17 @@ def void(connection: sqlite3.Connection, order_id: str) -> None:
     connection.execute("UPDATE shop_stock SET left = left + 1 WHERE item = ?", (_shelf(row["door"]),))
 
 
+def cancel(connection: sqlite3.Connection, order_id: str, at: float) -> None:
+    """Cancel an order that is not sent: it counts for no limit any more, and is in stock again. It stays listed, its
+    key goes on finding it, and the approval that it was placed on stays used."""
+    row = connection.execute("SELECT door FROM shop_orders WHERE id = ?", (order_id,)).fetchone()
+    cancelled = connection.execute(
+        "UPDATE shop_orders SET cancelled_at = ? WHERE id = ? AND cancelled_at IS NULL", (at, order_id)
+    )
+    if cancelled.rowcount:
+        connection.execute("UPDATE shop_stock SET left = left + 1 WHERE item = ?", (_shelf(row["door"]),))
+
+
 def _guard(connection: sqlite3.Connection, wanted: Purchase) -> None:
     used = spent(connection, wanted.account)
     if wanted.quota is not None:
@@ -288,6 +301,7 @@ def _order(
         agent=row["agent"],
         consent=row["consent"],
         replayed=replayed,
+        cancelled=row["cancelled_at"] is not None,
         balance=balance,
         spending_limit=spending_limit,
     )

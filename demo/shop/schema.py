@@ -113,5 +113,6 @@ STEPS: Final = (
     _SUB_AGENTS,
     _APPROVALS,
     outbox.TABLE,
+    outbox.SETTLED,
 )
 """The schema's history. To change it: append a step, never edit one."""

@@ -86,7 +86,7 @@ def _lived(step: Step, scene: Scene, agent: LocalAgent) -> Played:
     agent.hurry(WAKE_SECONDS)
     agent.crash()
     second = agent.until("its next purchase, by its alarm", lambda now: _has(now, 2), SECONDS)
-    written = {entry.order_id: entry for entry in trail(scene) if entry.order_id}
+    written = {entry.order_id: entry for entry in _calls(scene) if entry.order_id}
     entries = [written[order] for order in second.orders if order in written]
     kept = first.process != second.process and agent.runtime != pid and first.logins == second.logins
     kept = kept and first.orders == second.orders[: len(first.orders)]
@@ -146,6 +146,11 @@ def _killed(
     )
 
 
+def _calls(scene: Scene) -> list[Decision]:
+    """What the shop decided about requests; not what was revoked, or became of an order behind it."""
+    return [entry for entry in trail(scene) if entry.gate not in ("event", "dispatch")]
+
+
 def _whose(agent: EdgeAgent) -> str:
     return "a script, no model" if agent.decides == "script" else agent.decides
 
@@ -155,7 +160,7 @@ def _revoke(scene: Scene, agent: LocalAgent, before: EdgeAgent, order: Decision,
     scene.cast.humans.console().revoke("session", order.session or "")
     agent.hurry()
     after = agent.until("the agent's next call", lambda now: now.phase != "working", SECONDS)
-    refused = next((e for e in reversed(trail(scene)) if e.session == order.session and e.verdict == "deny"), None)
+    refused = next((e for e in reversed(_calls(scene)) if e.session == order.session and e.verdict == "deny"), None)
     played.observed |= {
         "stopped": after.phase == "over" and after.due is None,
         "asked_again": after.authorize is not None or after.logins != before.logins,

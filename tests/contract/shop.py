@@ -87,11 +87,13 @@ class Shop:
         return self.http.get(f"{self.base}/audit", params=query, headers=headers)
 
     def entries(self, token: str, **query: Any) -> list[dict[str, Any]]:
-        """The entries of an audit log that may be read."""
-        answer = self.audit(token, **query)
+        """The entries of an audit log that may be read, about requests and revocations, within the limit: what became
+        of an order behind a shop that has a warehouse comes when it comes."""
+        limit = query.get("limit", 1000)
+        answer = self.audit(token, **query | ({"limit": min(1000, limit + 100)} if "limit" in query else {}))
         assert answer.status_code == 200, answer.text
-        found: list[dict[str, Any]] = answer.json()["entries"]
-        return found
+        found = [one for one in answer.json()["entries"] if one["gate"] != "dispatch"]
+        return found[:limit] if "after" in query else found[-limit:]
 
     def by_the_sdk(
         self, tool: str, arguments: dict[str, Any], *, token: str | None, mode: str, path: str = "/mcp"

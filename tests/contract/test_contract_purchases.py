@@ -29,6 +29,7 @@ def test_an_order_tells_who_bought_what_through_whom_under_which_consent(shop: S
         "agent": grant.agent,
         "consent": grant.session.consent_id,
         "replayed": False,
+        "cancelled": False,
         "balance": {"amount": 7500, "currency": "USD"},
         "spendingLimit": {"amount": 10_000, "currency": "USD"},
     }

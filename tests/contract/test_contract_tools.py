@@ -27,6 +27,7 @@ ORDER: Shape = {
     "agent": MAYBE,
     "consent": MAYBE,
     "replayed": "boolean",
+    "cancelled": "boolean",
     "balance": ("null", PRICE),
     "spendingLimit": ("null", PRICE),
 }

@@ -90,6 +90,7 @@ ORDER = {
     "agent": "agent_1",
     "consent": "consent_1",
     "replayed": False,
+    "cancelled": False,
     "balance": {"amount": 1, "currency": "USD"},
     "spendingLimit": {"amount": 1, "currency": "USD"},
     "mailingAddress": "1 Main St",

@@ -74,6 +74,7 @@ export interface Order {
   agent: string | null;
   consent: string | null;
   replayed: boolean;
+  cancelled: boolean;
   balance: Money | null;
   spendingLimit: Money | null;
 }

@@ -41,10 +41,11 @@ def as_ocsf(event: TrailEvent) -> dict[str, Any]:
 
 
 def _decision(event: TrailEvent) -> dict[str, Any]:
-    entry, allowed = event.decision, event.said == "allow"
+    entry = event.decision
     assert entry is not None, "a decision is an entry of the shop's log"
+    allowed, came_to = entry.verdict == "allow", entry.verdict == "allow" and not entry.bought_nothing
     activity = _ACTIVITIES.get(entry.tool or "", _OTHER)
-    told = _base(event, _DECISION, activity, good=allowed, uid=entry.audit_id, profiles=["security_control", "trace"])
+    told = _base(event, _DECISION, activity, good=came_to, uid=entry.audit_id, profiles=["security_control", "trace"])
     session = _kept({"uid": entry.session, "credential_uid": entry.token_id})
     return told | _kept(
         {
@@ -52,11 +53,11 @@ def _decision(event: TrailEvent) -> dict[str, Any]:
             "status_code": entry.rule,
             "status_detail": entry.reason,
             "actor": {"app_name": "the shop"}
-            if entry.gate == "policy"
+            if entry.gate in ("policy", "dispatch")
             else _kept({"user": _user(event), "session": session, "app_uid": entry.client}),
             "src_endpoint": {"uid": entry.agent} if entry.agent else {"name": entry.client or "anonymous"},
             "api": {
-                "operation": event.what,
+                "operation": event.kind if event.kind == "dispatch" else event.what,
                 "service": {"name": "MCP server"},
                 "request": {"uid": entry.audit_id},
             },

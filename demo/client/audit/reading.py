@@ -66,8 +66,14 @@ def dispatched(console: Console, order: str) -> Dispatched | None:
     state, at = told.get("state"), told.get("at")
     if not isinstance(state, str) or not isinstance(at, int | float):
         return None
-    txn, why = (told.get(name) for name in ("txn", "why"))
-    return Dispatched(state, txn if isinstance(txn, str) else None, why if isinstance(why, str) else None, float(at))
+    txn, why, until = (told.get(name) for name in ("txn", "why", "until"))
+    return Dispatched(
+        state,
+        txn if isinstance(txn, str) else None,
+        why if isinstance(why, str) else None,
+        float(at),
+        float(until) if isinstance(until, int | float) else None,
+    )
 
 
 def check(trail: Trail, state: Path) -> tuple[LogCheck, ...]:

@@ -27,6 +27,14 @@ _SAME_REVOCATION: Final = 30.0
 """Seconds between the two servers' notes of one revocation: it is answered when both know."""
 
 
+_AFTER: Final[dict[str, Literal["sent", "cancelled", "unclear"]]] = {
+    "dispatch.sent": "sent",
+    "dispatch.cancelled": "cancelled",
+    "dispatch.unclear": "unclear",
+}
+"""What became of an order, by the rule of its entry."""
+
+
 @dataclass(frozen=True)
 class Filter:
     """What of the trail is asked for; whatever is set must fit.
@@ -34,7 +42,8 @@ class Filter:
     Attributes:
         user: a human, by id or e-mail address.
         agent: an agent by its id or its own name, or its software by client id or name.
-        verdict: `allow` has what was allowed, granted and approved, `deny` what was refused, denied and revoked.
+        verdict: `allow` has what was allowed, granted, approved and sent, `deny` what was refused, denied, revoked and
+            not sent.
         since: the first moment, in POSIX seconds.
         limit: how many events at most, the newest.
     """
@@ -47,7 +56,7 @@ class Filter:
 
     def fits(self, event: TrailEvent) -> bool:
         """Whether an event is asked for."""
-        good = event.said in ("allow", "granted", "approved")
+        good = event.said in ("allow", "granted", "approved", "sent")
         return (
             (self.user is None or self.user in (event.user, event.username))
             and (self.agent is None or self.agent in (event.agent, event.client, event.client_name, event.agent_name))
@@ -143,15 +152,15 @@ def merged(
 
 
 def _of_entry(entry: Decision, session: SessionView | None) -> TrailEvent:
-    event = entry.gate == "event"
+    event, after = entry.gate == "event", _AFTER.get(entry.rule) if entry.gate == "dispatch" else None
     return TrailEvent(
         at=entry.at,
-        kind="revocation" if event else "decision",
-        said="revoked" if event else entry.verdict,
+        kind="revocation" if event else "dispatch" if after else "decision",
+        said="revoked" if event else after or entry.verdict,
         told_by="shop",
         what=entry.rule.removeprefix("revoked.")
         if event
-        else entry.tool or ("policy" if entry.gate == "policy" else "request"),
+        else (entry.order_id if after else entry.tool) or ("policy" if entry.gate == "policy" else "request"),
         user=entry.user,
         username=entry.username,
         # The shop is told which session was revoked, and the authorization server knows whose that was.

@@ -71,6 +71,7 @@ def read_order(given: Any) -> Order | None:
         agent=maybe("agent"),
         consent=maybe("consent"),
         replayed=order.get("replayed") is True,
+        cancelled=order.get("cancelled") is True,
         balance=money(order.get("balance")),
         spending_limit=money(order.get("spendingLimit")),
     )

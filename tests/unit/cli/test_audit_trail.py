@@ -34,7 +34,7 @@ def test_consents_decisions_and_revocations_are_one_trail(demo: Command, monkeyp
     assert demo("call", "buyMcpShopItem", *BUY).returncode != 0
 
     told = events(demo)
-    about = [(one["kind"], one["said"]) for one in told if one["user"] is not None]
+    about = [(one["kind"], one["said"]) for one in told if one["user"] is not None and one["kind"] != "dispatch"]
     assert about[:4] == [
         ("consent", "denied"),
         ("consent", "granted"),
@@ -49,7 +49,7 @@ def test_consents_decisions_and_revocations_are_one_trail(demo: Command, monkeyp
     assert (revoked["session"], revoked["agent"]) == (bought["session"], bought["agent"])
 
     good = events(demo, "--verdict", "allow")
-    assert {one["said"] for one in good} == {"allow", "granted"}
+    assert {one["said"] for one in good} - {"sent"} == {"allow", "granted"}
     assert {one["agent"] for one in events(demo, "--agent", bought["agent"])} == {bought["agent"]}
     assert events(demo, "--agent", "agent_none") == []
     monkeypatch.setattr(auditing, "FOLLOW_SECONDS", 0.0)
@@ -70,7 +70,9 @@ def test_consents_decisions_and_revocations_are_one_trail(demo: Command, monkeyp
     assert exported.returncode == 0, exported.stderr
     kinds = [json.loads(line)["class_uid"] for line in exported.stdout.splitlines()]
     assert (kinds.count(3003), kinds.count(3005)) == (2, 1)
-    assert kinds.count(6003) == len([one for one in told if one["kind"] == "decision"])
+    assert kinds.count(6003) == len([one for one in told if one["kind"] in ("decision", "dispatch")])
+    settled = [(one["said"], one["what"]) for one in told if one["kind"] == "dispatch"]
+    assert set(settled) <= {(said, bought["order_id"]) for said in ("sent", "cancelled")}
 
 
 def test_a_moment_is_read_as_somebody_types_it() -> None:

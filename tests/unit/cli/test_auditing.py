@@ -32,14 +32,15 @@ def test_a_trail_is_verified_traced_and_exported_and_a_changed_copy_is_found(dem
     assert found["session"]["consent"] == found["decision"]["consent"]
     assert demo("audit", "trace", "order_none").returncode == 2
 
+    entry = found["decision"]["audit_id"]
     copy, altered, cut = (tmp_path / name for name in ("copy.jsonl", "altered.jsonl", "cut.jsonl"))
     assert demo("audit", "export", "-o", str(copy)).returncode == 0
     assert demo("audit", "export", "-o", str(copy)).returncode == 2, "it is there already"
     assert verified(demo, copy) == (0, [])
-    altered.write_text(copy.read_text("utf-8").replace(order, f"{order[:-1]}x"), "utf-8")
+    altered.write_text(copy.read_text("utf-8").replace(entry, f"{entry[:-1]}x"), "utf-8")
     code, findings = verified(demo, altered)
     assert (code, [(one["kind"], one["seq"]) for one in findings]) == (1, [("edited", found["seq"])])
-    lines = [line for line in copy.read_text("utf-8").splitlines() if order not in line]
+    lines = [line for line in copy.read_text("utf-8").splitlines() if entry not in line]
     cut.write_text("\n".join(lines), "utf-8")
     code, findings = verified(demo, cut)
     assert (code, [(one["kind"], one["seq"]) for one in findings]) == (1, [("missing", found["seq"])])

@@ -218,6 +218,13 @@ TRAIL = (
     replace(OPEN, at=NOW - 300, order_id="order_007"), replace(NO_TOKEN, at=NOW - 200, audit_id="audit_2"),
     decision(at=NOW - 100, tool="listMcpShopInventory", order_id=None), decision(), replace(SCOPE, at=NOW + 1), REVOKED,
 )  # fmt: skip
+SENT = decision(gate="dispatch", rule="dispatch.sent", tool=None, arguments=None, token_id="txn_d5uirch2y3k72boa")
+CANCELLED = refused("dispatch", "dispatch.cancelled", "order_02B was cancelled.", "", tool=None)
+CANCELLED = replace(CANCELLED, order_id="order_02B", at=NOW + 5)
+AFTER = (
+    decision(), replace(SENT, at=NOW + 1), decision(order_id=None, audit_id="audit_3", at=NOW + 2),
+    decision(order_id="order_02B", audit_id="audit_4", at=NOW + 3), REVOKED, CANCELLED,
+)  # fmt: skip
 SESSIONS = (
     SessionView("session_01A", "consent_01A", "agent_01SHIRT", "demo-agent", "Shirt Agent", ("shop:read", "shop:buy"),
                 NOW - 7500, NOW - 30, Money(6000)),
@@ -357,7 +364,10 @@ HAPPENED = (
         "buyMcpShopItem",
         decision=decision(verdict="deny", gate="limits", rule="limits.quota", tool="buyMcpShopItem"),
     ),
+    _event(32, "decision", "allow", "buyMcpShopItem", decision=decision(order_id=None)),
+    _event(33, "dispatch", "sent", "order_1", decision=SENT),
     _event(40, "revocation", "revoked", "session", session="session_1"),
+    _event(40, "dispatch", "cancelled", "order_2", decision=CANCELLED),
 )
 SUB_AGENTS = (
     SubAgentView("agent_scout", "agent_1", "Scout", ("shop:read",), None, NOW + 200, None),
@@ -439,6 +449,15 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "trace-nobody": lambda: panels.trace(
         replace(TRACED, decision=replace(OPEN, order_id="order_2"), session=None, software="", dispatched=None)
     ),
+    "trace-waiting": lambda: panels.trace(
+        replace(TRACED, dispatched=Dispatched("waiting", None, "the warehouse did not take it (HTTP 503)", NOW, NOW))
+    ),
+    "trace-cancelled": lambda: panels.trace(
+        replace(TRACED, dispatched=Dispatched("cancelled", None, "the session was revoked", NOW))
+    ),
+    "trace-unclear": lambda: panels.trace(
+        replace(TRACED, dispatched=Dispatched("unclear", None, "the session was revoked", NOW))
+    ),
     "trace-altered": lambda: panels.trace(replace(TRACED, verified=False)),
     "user-disagrees": lambda: panels.user(replace(USER, differences=("the sessions", "the consents")), NOW),
     "audit-log": lambda: panels.audit_log(LOGGED, SEEN, BASE, NAMES),
@@ -497,6 +516,7 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "token-introspected": lambda: panels.token(INTROSPECTED, NOW),
     "capabilities": lambda: panels.capabilities(CAPABILITIES),
     "order": lambda: panels.order(ORDER),
+    "order-cancelled": lambda: panels.order(replace(ORDER, replayed=True, cancelled=True)),
     "order-again": lambda: panels.order(replace(ORDER, replayed=True)),
     "order-anonymous": lambda: panels.order(ANONYMOUS),
     "result": lambda: panels.result("listMcpShopInventory", STOCK),
@@ -505,8 +525,10 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "limits": lambda: panels.limits(LIMITS, NOW),
     "limits-refused": lambda: panels.limits((replace(LIMITS[0], used=10), *LIMITS[1:]), NOW, 429),
     "orders": lambda: panels.orders(LISTED),
+    "orders-cancelled": lambda: panels.orders((replace(MINE, order=replace(ORDER, cancelled=True)), MINE), NAMES),
     "orders-mine": lambda: panels.orders((MINE,), NAMES),
     "audit": lambda: panels.audit(TRAIL, NAMES),
+    "audit-after": lambda: panels.audit(AFTER, NAMES),
     "audit-policy": lambda: panels.audit(POLICIES, NAMES),
     "revocation": lambda: panels.revocation(
         Revocation("agent", "agent_01SHIRT", decision(), REVOKED, 0.041, (DELIVERY, replace(DELIVERY, **UNTOLD))), NAMES

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from demo import panels
+from demo.evidence.audit import TrailEvent
 from demo.evidence.shop import Decision
+from demo.panels import theme
 from demo.panels.fit import drawn
 
 
@@ -36,3 +40,26 @@ def test_repeats_share_a_row_and_are_counted() -> None:
     lines = drawn(panels.audit(tuple(entry(number, "listMcpShopInventory") for number in range(9))), 80)
     (row,) = [line for line in lines if "listMcpShopInventory" in line]
     assert row.endswith("allowed×9")
+
+
+def test_a_purchase_that_the_gates_let_through_and_that_bought_nothing_says_both() -> None:
+    """Sold out, or arguments that do not fit: the gates said yes, and there is no order."""
+    nothing, bought = entry(1, "buyMcpShopItem"), entry(2, "buyMcpShopItem", "order_1")
+    looked = entry(3, "listMcpShopInventory")
+    assert [one.bought_nothing for one in (nothing, bought, looked)] == [True, False, False]
+    refused = dataclasses.replace(nothing, verdict="deny", gate="limits", rule="limits.quota")
+    assert not refused.bought_nothing
+    mark = theme.glyphs("utf-8").allowed
+    told = drawn(panels.audit((nothing, bought, looked)), 80)
+    assert any(mark in line and line.endswith("no order") for line in told)
+    assert len([line for line in told if "bought" in line]) == 1
+    happened = tuple(
+        TrailEvent(one.at, "decision", "allow", "shop", one.tool or "", decision=one) for one in (nothing, bought)
+    )
+    assert any(mark in line and line.endswith("allowed, no order") for line in drawn(panels.trail(happened), 80))
+
+
+def test_a_row_of_many_does_not_hide_one_that_bought_nothing() -> None:
+    entries = [entry(number, "listMcpShopInventory" if number % 2 else "buyMcpShopItem") for number in range(60)]
+    told = "\n".join(drawn(panels.audit(tuple(entries)), 80))
+    assert "no order" in told

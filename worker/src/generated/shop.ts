@@ -273,6 +273,9 @@ export const TOOLS = [
             "replayed": {
               "type": "boolean"
             },
+            "cancelled": {
+              "type": "boolean"
+            },
             "balance": {
               "anyOf": [
                 {
@@ -305,6 +308,7 @@ export const TOOLS = [
             "agent",
             "consent",
             "replayed",
+            "cancelled",
             "balance",
             "spendingLimit"
           ]
@@ -411,6 +415,9 @@ export const TOOLS = [
             "replayed": {
               "type": "boolean"
             },
+            "cancelled": {
+              "type": "boolean"
+            },
             "balance": {
               "anyOf": [
                 {
@@ -446,6 +453,7 @@ export const TOOLS = [
             "agent",
             "consent",
             "replayed",
+            "cancelled",
             "balance",
             "spendingLimit",
             "mailingAddress"
@@ -1284,6 +1292,12 @@ export const SENTENCES = {
   "unsettled": "What this call relies on kept changing. Nothing was done; try again.",
   "unknown_prompt": "Unknown prompt: {name}",
   "audit_limit": "limit is a number from 1 to {most}.",
+  "dispatch_sent": "The warehouse took {order}, by a token for it alone.",
+  "dispatch_cancelled": "{order} was cancelled and its money counted back: {why}.",
+  "dispatch_unclear": "{order} may be on its way, its money stays counted: {why}.",
+  "dispatch_revoked": "the {kind} was revoked",
+  "dispatch_late": "it could not be sent within {minutes} minutes",
+  "dispatch_lost": "the answer of the warehouse was lost",
   "event_revoked": "The authorization server revoked {kind} {id} ({why}).",
   "audit_place": "after is the place of an entry in its log: a number.",
   "no_dispatch": "no such order goes to the warehouse, or it is not yours",

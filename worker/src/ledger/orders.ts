@@ -223,6 +223,7 @@ function orderOf(row: Record<string, SqlStorageValue>): Order {
     agent: maybe("agent"),
     consent: maybe("consent"),
     replayed: false,
+    cancelled: false,
     balance: null,
     spendingLimit: null,
   };

@@ -87,6 +87,17 @@ TRAIL: tuple[TrailEvent, ...] = merged(
         decision(gate="token", rule="token.missing", verdict="deny", at=1.0, correlation="c0"),
         decision(**ALICE, tool="buyMcpShopItem", order_id="order_1", session="s1", trace_id="4bf92f", token_id="j1"),
         decision(**ALICE, tool="somethingElse", verdict="deny", gate="limits", rule="limits.quota", remedy="Wait."),
+        decision(**ALICE, tool="buyMcpShopItem", at=10.7),
+        decision(**ALICE, gate="dispatch", rule="dispatch.sent", order_id="order_1", session="s1", at=10.8),
+        decision(
+            **ALICE,
+            gate="dispatch",
+            rule="dispatch.cancelled",
+            verdict="deny",
+            order_id="order_2",
+            session="s1",
+            at=20.1,
+        ),
         decision(gate="policy", rule="policy.changed", at=11.0),
         decision(gate="event", rule="revoked.session", verdict="deny", session="s1", user="user_alice", at=20.0),
     ],
@@ -118,10 +129,13 @@ def test_both_servers_notes_make_one_trail_in_the_order_of_time() -> None:
         ("consent", "granted", "s1"),
         ("decision", "allow", "s1"),
         ("decision", "deny", None),
+        ("decision", "allow", None),  # which bought nothing
+        ("dispatch", "sent", "s1"),
         ("decision", "allow", None),
         ("purchase", "approved", "s1"),
         ("purchase", "denied", "s1"),  # and no login: the grant stays as it was
         ("revocation", "revoked", "s1"),  # told by both, and one
+        ("dispatch", "cancelled", "s1"),
         ("revocation", "revoked", "s2"),
     ]
     assert all(event.client == "demo-agent" for event in TRAIL if event.session == "s1")
@@ -158,3 +172,19 @@ def test_a_decision_says_who_through_which_agent_by_which_rule_and_in_which_trac
 def test_an_event_that_nobody_can_be_named_for_is_anonymous() -> None:
     told = as_ocsf(replace(TRAIL[1], username=None))
     assert (told["actor"]["user"]["name"], told["src_endpoint"]["name"]) == ("anonymous", "anonymous")
+
+
+def test_what_the_gates_said_and_what_came_of_it_are_two_things() -> None:
+    told = {
+        (event.decision.rule, event.decision.order_id): as_ocsf(event)
+        for event in TRAIL
+        if event.decision is not None and event.decision.gate in ("limits", "dispatch") and event.decision.user
+    }
+    said = {key: (one["action"], one["status"], one["actor"].get("app_name")) for key, one in told.items()}
+    assert said == {
+        ("allowed", "order_1"): ("Allowed", "Success", None),
+        ("limits.quota", None): ("Denied", "Failure", None),
+        ("allowed", None): ("Allowed", "Failure", None),
+        ("dispatch.sent", "order_1"): ("Allowed", "Success", "the shop"),
+        ("dispatch.cancelled", "order_2"): ("Denied", "Failure", "the shop"),
+    }
