@@ -81,6 +81,8 @@ class AnswerView:
     """The grant in which a purchase was to be approved; empty where a grant was asked for, or that one is somebody
     else's."""
     amount: Money | None = None
+    purchase: bool = False
+    """Whether it was asked to approve one purchase."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ __all__ = ["clock", "house", "make_house"]
 CHEAP, DEAR = 100, 90_000
 
 
+ALICE = "alice@example.com"
+
+
 @pytest.fixture
 def grant(house: House) -> dict[str, Any]:
     return house.login(authorization_details=house.spending(100_000))
@@ -67,8 +70,31 @@ def test_who_opens_somebody_elses_question_reads_no_address_and_gets_no_session(
     link = f"/device/consent?purchase={purchase(house, grant)}"
     theirs = Walk(house.base, link).sign_in("grace@example.com")
     assert "1 Main St" not in theirs.page.text and "1000.00" not in theirs.page.text
-    theirs.decide("deny")
-    answers = house.http.get("/account/answers", headers=house.console("grace@example.com")).json()["answers"]
-    assert [(one["said"], one["session"]) for one in answers] == [("denied", None)]
+    denied = theirs.decide("deny")
+    assert denied.page.status_code == 403
+    assert said(house, "grace@example.com") == said(house, ALICE) == [], "nothing was decided, and nobody said so"
     own = Walk(house.base, link).sign_in()
     assert own.forms.shown["mailing-address"] == ["1 Main St"], "it waits for its own human still"
+    own.decide("deny")
+    assert said(house, ALICE) == [("denied", True, grant_of(grant)["sid"], grant_of(grant)["act"]["sub"])]
+    assert said(house, "grace@example.com") == []
+
+
+def test_who_denies_a_purchase_in_somebody_elses_grant_says_so_in_their_own_name_alone(
+    house: House, grant: dict[str, Any]
+) -> None:
+    """In a browser, or by a code: whoever answers decides the request, which is its client's."""
+    walk = house.authorize(scope="shop:buy", authorization_details=details(house, grant)).sign_in("grace@example.com")
+    assert walk.decide("deny").told["error"] == "access_denied"
+    assert said(house, "grace@example.com") == [("denied", True, None, None)]
+    assert said(house, ALICE) == []
+
+
+def said(house: House, account: str) -> list[tuple[str, bool, str | None, str | None]]:
+    """What a human answered, by their own list."""
+    answers = house.http.get("/account/answers", headers=house.console(account)).json()["answers"]
+    return [(one["said"], one["purchase"], one["session"], one["agent"]) for one in answers]
+
+
+def grant_of(grant: dict[str, Any]) -> dict[str, Any]:
+    return claims(grant["access_token"])

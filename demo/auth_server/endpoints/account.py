@@ -298,6 +298,7 @@ def _describe_answer(answer: HumanAnswer) -> dict[str, Any]:
         "agent": answer.agent_id,
         "scopes": list(answer.scope),
         "session": answer.session_id,
+        "purchase": answer.purchase,
         "amount": answer.amount,
         "at": answer.at,
     }

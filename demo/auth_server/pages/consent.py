@@ -95,10 +95,10 @@ def _note(
     agent = asked.get("agent") or (agent_of(connection, account.sub, client.client_id) if client.delegated else None)
     amount, session = asked.get("limit") or asked.get("price"), asked.get("session")
     granted = None if session is None else find_session(connection, session)
-    if granted is None or granted.sub != account.sub:
-        session = None  # somebody else's is not theirs to know of
-    whose = (client.client_id, client.name, agent, session)
-    note_answer(connection, account.sub, HumanAnswer(said, *whose, question.scope, amount, visit.context.now()))
+    if session is not None and (granted is None or granted.sub != account.sub):
+        agent = session = None  # somebody else's are not theirs to know of
+    whose, once = (client.client_id, client.name, agent, session), question.purchase is not None
+    note_answer(connection, account.sub, HumanAnswer(said, *whose, question.scope, amount, visit.context.now(), once))
 
 
 def _question(visit: Visit) -> Question | None:

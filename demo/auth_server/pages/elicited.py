@@ -62,10 +62,16 @@ class ElicitedQuestion(Question):
         return self._outcome("approved")
 
     def denied(self, connection: sqlite3.Connection, account: Account) -> Response:
-        """The shop hears it when it asks again. Only the human of the grant says no for it."""
+        """The shop hears it when it asks again.
+
+        Raises:
+            PageRefused: only the human of the grant says no for it; it waits for them, and nothing is on record.
+        """
         session = find_session(connection, self.asked.session_id)
-        if session is not None and session.sub == account.sub:
-            answer(connection, self.asked.id, "denied")
+        if session is None or session.sub != account.sub:
+            text = "Nothing was decided. Close this page: the question waits for the human whose agent asks."
+            raise PageRefused(message(403, "This is not yours to answer", text))
+        answer(connection, self.asked.id, "denied")
         return self._outcome("denied")
 
 

@@ -18,6 +18,11 @@ CREATE TABLE oauth_answers (
     client_name TEXT NOT NULL, agent_id TEXT, session_id TEXT, scope TEXT NOT NULL, amount TEXT, at REAL NOT NULL);
 CREATE INDEX oauth_answers_sub ON oauth_answers (sub, seq);
 """
+OF_PURCHASES: Final = """
+ALTER TABLE oauth_answers ADD COLUMN purchase INTEGER NOT NULL DEFAULT 0;
+UPDATE oauth_answers SET purchase = session_id IS NOT NULL;
+"""
+"""Whether one purchase was asked for: a no to somebody else's has no session, and is no answer to a consent."""
 MOST: Final = 200
 """Of one human: the newest."""
 
@@ -25,7 +30,8 @@ MOST: Final = 200
 @dataclass(frozen=True)
 class HumanAnswer:
     """One answer: to which software, and to which agent where the human has had one of it; for which scopes, up to
-    which amount. `session` is the grant in which a purchase was to be approved."""
+    which amount. `purchase`: it was asked to approve one purchase, within the grant `session_id`, which is None where
+    it is somebody else's."""
 
     said: Literal["denied", "approved"]
     client_id: str
@@ -35,16 +41,18 @@ class HumanAnswer:
     scope: tuple[str, ...]
     amount: dict[str, Any] | None
     at: float
+    purchase: bool
 
 
 def note_answer(connection: sqlite3.Connection, sub: str, answer: HumanAnswer) -> None:
     """Keep a human's answer, and forget the oldest of too many."""
     connection.execute(
-        "INSERT INTO oauth_answers (sub, said, client_id, client_name, agent_id, session_id, scope, amount, at)"
-        " VALUES (?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO oauth_answers (sub, said, client_id, client_name, agent_id, session_id, scope, amount, at,"
+        " purchase) VALUES (?,?,?,?,?,?,?,?,?,?)",
         (
             *(sub, answer.said, answer.client_id, answer.client_name, answer.agent_id, answer.session_id),
             *(" ".join(answer.scope), None if answer.amount is None else json.dumps(answer.amount), answer.at),
+            answer.purchase,
         ),
     )
     connection.execute(
@@ -67,6 +75,7 @@ def answers_of(connection: sqlite3.Connection, sub: str) -> Sequence[HumanAnswer
             tuple(row["scope"].split()),
             None if row["amount"] is None else json.loads(row["amount"]),
             row["at"],
+            bool(row["purchase"]),
         )
         for row in rows
     ]

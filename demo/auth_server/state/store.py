@@ -202,6 +202,7 @@ STEPS = (
     _SUB_AGENTS_OF_SESSIONS,
     _UNTIL,
     _KEYS_OF_SESSIONS,
+    answers.OF_PURCHASES,
 )
 """The schema's history. To change it: append a step, never edit one."""
 

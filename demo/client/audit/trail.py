@@ -212,7 +212,7 @@ def _end_of(session: SessionView, own: tuple[str | None, str | None]) -> TrailEv
 def _of_answer(answer: AnswerView, own: tuple[str | None, str | None], session: SessionView | None) -> TrailEvent:
     return TrailEvent(
         at=answer.at,
-        kind="purchase" if answer.session else "consent",
+        kind="purchase" if answer.purchase else "consent",
         said=answer.said,
         told_by="authorization server",
         what=" ".join(answer.scopes),

@@ -56,6 +56,7 @@ def read_answer(entry: dict[str, Any]) -> AnswerView:
         at=number(entry.get("at")) or 0.0,
         session=str(entry.get("session") or ""),
         amount=money(entry.get("amount")),
+        purchase=entry.get("purchase") is True,
     )
 
 

@@ -107,8 +107,8 @@ TRAIL: tuple[TrailEvent, ...] = merged(
         SessionView("s3", "consent_3", "", "demo-console", "Console", ("audit:read",), 1.0, None),
     ],
     [
-        AnswerView("approved", "demo-agent", "Shirt Agent", "agent_1", ("shop:buy",), 12.0, "s1", Money(2500)),
-        AnswerView("denied", "demo-agent", "Shirt Agent", "agent_1", ("shop:buy",), 13.0, "s1", Money(2500)),
+        AnswerView("approved", "demo-agent", "Shirt Agent", "agent_1", ("shop:buy",), 12.0, "s1", Money(2500), True),
+        AnswerView("denied", "demo-agent", "Shirt Agent", "agent_1", ("shop:buy",), 13.0, "s1", Money(2500), True),
         AnswerView("denied", "demo-agent", "Shirt Agent", "", ("shop:buy",), 3.0),
     ],
     own=("user_alice", "alice@example.com"),
