@@ -18,16 +18,15 @@ from mcp_types import ElicitRequest, ElicitRequestURLParams, InputRequiredResult
 from demo.shop import policy
 from demo.shop.admission import Admission
 from demo.shop.bounded_http import AuthServerUnavailable
-from demo.shop.catalog import say
+from demo.shop.catalog import LIMITS, say
 
 CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 """Where a request of MCP 2026-07-28 says what its client can do."""
 NAME: Final = "approval"
-WAIT_SECONDS: Final = 10.0
-"""How long a call that comes again waits for the human, before it is told to come again: a host may give it 15 s."""
-LOOK_SECONDS: Final = 1.0
-MOST_WAITING: Final = 4
-"""Calls of one agent, with its sub-agents, that wait at a time: they are not counted before they have waited."""
+WAIT_SECONDS: Final = float(LIMITS.approval_wait_seconds)
+LOOK_SECONDS: Final = float(LIMITS.approval_look_seconds)
+MOST_WAITING: Final = LIMITS.most_waiting
+"""Calls that wait are not counted before they have waited."""
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,9 @@ class Limits:
     keys_again_seconds: int
     audit_entries: int
     most_audit_entries: int
+    approval_wait_seconds: int
+    approval_look_seconds: int
+    most_waiting: int
 
 
 @dataclass(frozen=True)

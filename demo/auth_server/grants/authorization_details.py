@@ -9,9 +9,9 @@ from typing import Any
 
 from ..clients.client import Client
 from ..context import Context
+from .money import CURRENCY, SHOP_SPENDING, InvalidAuthorizationDetailsError, check_money
 from .purchases import SHOP_PURCHASE, purchase_detail
 from .resources import shops
-from .rich_request import CURRENCY, SHOP_SPENDING, InvalidAuthorizationDetailsError, check_money
 
 TYPES = (SHOP_SPENDING, SHOP_PURCHASE)
 

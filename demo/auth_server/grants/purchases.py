@@ -16,8 +16,8 @@ from ..clients.client import Client
 from ..context import Context
 from ..state.sessions import find_session, session_revocation
 from ..state.sub_agents import line_of
+from .money import BUY, InvalidAuthorizationDetailsError, check_money
 from .resources import served_resources
-from .rich_request import BUY, InvalidAuthorizationDetailsError, check_money
 
 SHOP_PURCHASE = "shop_purchase"
 _TEXTS = {"session": 80, "agent": 80, "item": 100, "size": 20, "company": 100, "mailingAddress": 300}

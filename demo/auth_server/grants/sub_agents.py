@@ -23,9 +23,9 @@ from ..state.sessions import revocation_of
 from ..state.sub_agents import MOST_AT_ONCE, TooManySubAgents, find_by_key
 from ..state.sub_agents import hand_on as write_down
 from .authorization_details import spending_details
+from .money import BUY, InvalidAuthorizationDetailsError
 from .purchases import SHOP_PURCHASE
 from .resources import InvalidTargetError, shops
-from .rich_request import BUY, InvalidAuthorizationDetailsError
 from .server import OAuthServer, lifetime
 from .subject_token import ACCESS_TOKEN, SubjectToken
 from .tokens import sign_access_token

@@ -11,7 +11,7 @@ from ..context import Context
 from ..requests import FormRequest
 from ..state.sessions import Session, find_session, session_revocation
 from .bound import InvalidProofError
-from .rich_request import SHOP_SPENDING
+from .money import SHOP_SPENDING
 from .tokens import actors, bound_to, read_access_token
 
 ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"

@@ -11,7 +11,7 @@ from ..state.approvals import Approval
 from ..state.sessions import Session
 from ..state.store import new_id
 from ..state.sub_agents import SubAgent
-from .rich_request import SHOP_SPENDING
+from .money import SHOP_SPENDING
 
 TYPE = "at+jwt"
 

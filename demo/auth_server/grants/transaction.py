@@ -17,8 +17,8 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError
 from ..context import Context
 from ..requests import FormRequest
 from ..state.store import new_id
+from .money import BUY
 from .resources import InvalidTargetError, shops
-from .rich_request import BUY
 from .server import OAuthServer
 from .subject_token import SubjectToken
 

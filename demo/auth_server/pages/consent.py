@@ -12,15 +12,15 @@ from demo.scopes import SCOPES
 
 from ..clients.client import Client
 from ..grants.authorization_details import spending_up_to
+from ..grants.money import BUY, CURRENCY
 from ..grants.resources import shops_of
-from ..grants.rich_request import BUY, CURRENCY
 from ..state.accounts import Account, ordered
 from ..state.answers import HumanAnswer, note_answer
 from ..state.sessions import agent_of, find_session, revocation_of
 from .device import device_question
 from .elicited import elicited_question
 from .purchase import purchase_page, why_not
-from .question import Question, carried
+from .question import Consented, Question, carried
 from .redirect import redirect_question
 from .rendering import page
 from .terms import TICK, Terms, answered, as_text, filled_in
@@ -79,7 +79,7 @@ def decide(visit: Visit) -> Response:
             if terms.good:
                 # RFC 9396 section 7: what is granted, which the token and its response carry.
                 details = () if terms.amount is None else (spending_up_to(terms.amount, offer.shops),)
-                return again.approved(connection, account, terms.ticked, details)
+                return again.approved(connection, account, Consented(terms.ticked, details))
     return _page(visit, account, question, terms, status=409 if terms is None else 400)
 
 

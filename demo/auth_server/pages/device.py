@@ -26,7 +26,7 @@ from ..state.device_requests import (
     find_request,
     note_entered,
 )
-from .question import Question, carried
+from .question import Consented, Question, carried
 from .rendering import message, page
 from .visit import ENTERED, PageRefused, Visit, onward
 
@@ -89,15 +89,9 @@ class DeviceQuestion(Question):
             return self._outcome(f"already-{self.request.decision}", 409)
         return self.over() if self.request.is_expired() else None
 
-    def approved(
-        self,
-        connection: sqlite3.Connection,
-        account: Account,
-        scope: tuple[str, ...],
-        details: tuple[dict[str, Any], ...],
-    ) -> Response:
+    def approved(self, connection: sqlite3.Connection, account: Account, to: Consented) -> Response:
         """The session opens now; the device gets its tokens when it polls next."""
-        decide(connection, self.request, "approved", self._open_session(connection, account, scope, details))
+        decide(connection, self.request, "approved", self._open_session(connection, account, to))
         return self._outcome("approved")
 
     def approved_once(self, connection: sqlite3.Connection, account: Account, detail: dict[str, Any]) -> Response:

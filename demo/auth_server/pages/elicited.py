@@ -13,7 +13,7 @@ from ..clients.client import find_client
 from ..state.accounts import Account
 from ..state.approvals import Asked, answer, find_asked
 from ..state.sessions import find_session
-from .question import Question, carried
+from .question import Consented, Question, carried
 from .rendering import message
 from .visit import PageRefused, Visit
 
@@ -41,13 +41,7 @@ class ElicitedQuestion(Question):
             return self._outcome(f"already-{self.asked.decision}", 409)
         return self._outcome("expired", 410) if self.visit.context.now() >= self.asked.expires_at else None
 
-    def approved(
-        self,
-        connection: sqlite3.Connection,
-        account: Account,
-        scope: tuple[str, ...],
-        details: tuple[dict[str, Any], ...],
-    ) -> Response:
+    def approved(self, connection: sqlite3.Connection, account: Account, to: Consented) -> Response:
         """Never: nothing but a purchase is asked so.
 
         Raises:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from demo.scopes import SCOPES
 
-from ..grants.rich_request import CURRENCY
+from ..grants.money import CURRENCY
 from ..state.accounts import Account
 from ..state.approvals import APPROVAL_SECONDS
 from ..state.sessions import find_session, session_revocation

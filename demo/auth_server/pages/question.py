@@ -19,6 +19,14 @@ from .visit import ENTERED, Visit
 
 
 @dataclass(frozen=True)
+class Consented:
+    """What a human says yes to: these scopes, within these details (RFC 9396)."""
+
+    scope: tuple[str, ...]
+    details: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
 class Question(ABC):
     """One request that waits for a human's answer.
 
@@ -60,14 +68,8 @@ class Question(ABC):
         """The page to show when nothing is left to decide, or None."""
 
     @abstractmethod
-    def approved(
-        self,
-        connection: sqlite3.Connection,
-        account: Account,
-        scope: tuple[str, ...],
-        details: tuple[dict[str, Any], ...],
-    ) -> Response:
-        """Write the yes down, to this scope within these details, and open its session; what the browser gets."""
+    def approved(self, connection: sqlite3.Connection, account: Account, to: Consented) -> Response:
+        """Write the yes down, and open its session; what the browser gets."""
 
     @abstractmethod
     def approved_once(self, connection: sqlite3.Connection, account: Account, detail: dict[str, Any]) -> Response:
@@ -77,22 +79,16 @@ class Question(ABC):
     def denied(self, connection: sqlite3.Connection, account: Account) -> Response:
         """Write the no down; what the browser gets."""
 
-    def _open_session(
-        self,
-        connection: sqlite3.Connection,
-        account: Account,
-        scope: tuple[str, ...],
-        details: tuple[dict[str, Any], ...],
-    ) -> str:
+    def _open_session(self, connection: sqlite3.Connection, account: Account, to: Consented) -> str:
         """The session of a consent to this; its id."""
         return open_session(
             connection,
             sub=account.sub,
             client_id=self.client.client_id,
             delegated=self.client.delegated,
-            scope=scope,
+            scope=to.scope,
             resources=self.resources,
-            authorization_details=details,
+            authorization_details=to.details,
             auth_time=self.visit.browser.signed_in_at,
             now=self.visit.context.now(),
         )

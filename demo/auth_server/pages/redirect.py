@@ -25,7 +25,7 @@ from ..requests import FormRequest, FormUnreadable, parse_fields, read_form, vis
 from ..state.accounts import Account
 from ..state.credentials import unused_session, void_unused_approvals
 from ..state.sessions import Session, find_session, revoke_session
-from .question import Question, carried
+from .question import Consented, Question, carried
 from .rendering import message, page
 from .visit import Browser, PageRefused, Visit, onward
 
@@ -85,13 +85,7 @@ class RedirectQuestion(Question):
     def settled(self) -> None:
         """None: it can be answered as long as it can be asked."""
 
-    def approved(
-        self,
-        connection: sqlite3.Connection,
-        account: Account,
-        scope: tuple[str, ...],
-        details: tuple[dict[str, Any], ...],
-    ) -> Response:
+    def approved(self, connection: sqlite3.Connection, account: Account, to: Consented) -> Response:
         """The session opens now, and the browser takes a code to the client.
 
         A yes that comes twice (a double click, a reload) opens no second session: the same one gets a new code, and
@@ -99,11 +93,11 @@ class RedirectQuestion(Question):
         """
         request = self.grant.request
         unused = self._unused(connection, account)
-        if unused is not None and unused.grants(scope, self.resources, details):
+        if unused is not None and unused.grants(to.scope, self.resources, to.details):
             request.session = unused
         else:
             self._end(connection, unused)
-            session_id = self._open_session(connection, account, scope, details)
+            session_id = self._open_session(connection, account, to)
             request.session = find_session(connection, session_id)
         return self._answer(account)
 

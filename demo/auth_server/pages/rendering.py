@@ -15,6 +15,7 @@ from ..clients.uris import form_source
 HERE = Path(__file__).parent
 # Read when the server starts: one that goes on while its files are replaced (`git pull`) has those that fit its code.
 _PAGES = {file.name: file.read_text("utf-8") for file in (HERE / "templates").glob("*.html")}
+_STYLE = (HERE / "style.css").read_bytes()
 POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -64,4 +65,4 @@ def message(status: int, title: str, text: str, *, again: bool = False, retry_af
 
 async def stylesheet(_: Request) -> Response:
     """The one stylesheet."""
-    return Response((HERE / "style.css").read_bytes(), media_type="text/css", headers=HEADERS)
+    return Response(_STYLE, media_type="text/css", headers=HEADERS)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..grants.rich_request import BUY, CURRENCY, HIGHEST_AMOUNT
+from ..grants.money import BUY, CURRENCY, HIGHEST_AMOUNT
 
 TICK = "may:"
 """Before a scope's name, the name of its box."""

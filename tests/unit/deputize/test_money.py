@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from demo.auth_server.grants.rich_request import CURRENCY
+from demo.auth_server.grants.money import CURRENCY
 from demo.shop.catalog import PRICE
 from deputize.evidence import Money
 

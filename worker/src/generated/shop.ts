@@ -72,7 +72,10 @@ export const LIMITS = {
   "keys_seconds": 300,
   "keys_again_seconds": 1,
   "audit_entries": 200,
-  "most_audit_entries": 1000
+  "most_audit_entries": 1000,
+  "approval_wait_seconds": 10,
+  "approval_look_seconds": 1,
+  "most_waiting": 4
 } as const;
 
 /** The tools as `tools/list` gives them. */

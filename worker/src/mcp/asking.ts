@@ -7,7 +7,7 @@
 import { inputRequired, type InputRequiredResult } from "@modelcontextprotocol/server";
 import { AuthServerUnavailable } from "../auth_server/asking";
 import { askToApprove, type Question } from "../auth_server/purchases";
-import { say } from "../catalog";
+import { LIMITS, say } from "../catalog";
 import type { Decision } from "../evidence";
 import type { Gatehouse } from "../gatehouse/gatehouse";
 import type { DoorRequest } from "../gatehouse/requests";
@@ -18,11 +18,8 @@ import { isObject } from "../wire/values";
 /** Where a request of MCP 2026-07-28 says what its client can do. */
 const CAPABILITIES = "io.modelcontextprotocol/clientCapabilities";
 const NAME = "approval";
-/** How long a call that comes again waits for the human, before it is told to come again: a host may give it 15 s. */
-const WAIT_MS = 10_000;
-const LOOK_MS = 1000;
-/** Calls of one agent, with its sub-agents, that wait at a time: they are not counted before they have waited. */
-const MOST_WAITING = 4;
+const WAIT_MS = 1000 * LIMITS.approval_wait_seconds;
+const LOOK_MS = 1000 * LIMITS.approval_look_seconds;
 
 /** The humans that calls of one object wait for. */
 export class Asking {
@@ -37,7 +34,7 @@ export class Asking {
     if (!house.holds(visit)) return;
     const caller = ratedOf(facts);
     const before = this.waiting.get(caller) ?? 0;
-    if (before >= MOST_WAITING) return;
+    if (before >= LIMITS.most_waiting) return; // calls that wait are not counted before they have waited
     this.waiting.set(caller, before + 1);
     try {
       for (const until = Date.now() + WAIT_MS; Date.now() < until;) {

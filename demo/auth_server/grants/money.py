@@ -1,4 +1,4 @@
-"""What every type of authorization details has in common (RFC 9396): the error, and money."""
+"""Money in authorization details (RFC 9396), of whichever type: the currency, the bounds, and the error."""
 
 from __future__ import annotations
 
