@@ -91,7 +91,7 @@ def _link(label: str, value: str, aside: str, last: bool, canvas: Canvas) -> Non
 
 def _sent(dispatched: Dispatched) -> tuple[str, str, str]:
     if dispatched.state == "sent":
-        return "SENT BY", dispatched.txn or "an unknown token", f"its own token, {clock(dispatched.at)}"
+        return "SENT BY", dispatched.txn or "an unknown token", f"own token, {clock(dispatched.at)}"
     words = {"waiting": "not yet", "unclear": "nobody knows"}
     return "SENT", words.get(dispatched.state, f"no: {dispatched.state}"), clock(dispatched.at)
 
