@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 from deputize.errors import ExplainedError
 from talk.cast import Cast
@@ -13,13 +12,14 @@ from talk.script import Plan, PlannedBeat
 from talk.stage.screen import Stage
 
 
-def put_policy_back(state: Path, planned: PlannedBeat, stage: Stage) -> None:
+def put_policy_back(cast: Cast, planned: PlannedBeat, stage: Stage) -> None:
     """Where a beat that changed the shop's policy was cut off, have the next one find it as it was."""
     from talk.playing.policy import KEPT, changed_for, put_back
 
+    state = cast.server.state
     if (state / KEPT).exists() and changed_for(state) != planned.id:
         stage.note("A beat that changed the shop's policy was cut off: it is put back.")
-        put_back(state)
+        put_back(state, cast.server.worker)
 
 
 def end_a_ban(run: Run, planned: PlannedBeat, cast: Cast) -> None:

@@ -219,7 +219,7 @@ class Director:
             try:
                 if self.speaks(planned):
                     runner.cast = self.cast()
-                    put_policy_back(self.settings.state, planned, self.stage)
+                    put_policy_back(runner.cast, planned, self.stage)
                     unasked = self._fulfil_needs(planned, runner)
                     if unasked is None:
                         end_a_ban(self.run, planned, runner.cast)

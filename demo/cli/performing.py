@@ -266,11 +266,13 @@ def worker_beside(settings: Settings, stage: Stage) -> LocalWorker:
     """The shop as a Worker, to be started beside the local server, which is its authorization server."""
     from demo.deploy.local_worker import LocalWorker
     from demo.local_server import local
+    from talk.playing.policy import variables_kept
 
     server, note = local.ensure(settings.state, port=settings.port, waiting=stage.waiting)
     if note:
         stage.note(note)
-    return LocalWorker(settings.state, server.base_url, waiting=stage.waiting)
+    changed = variables_kept(settings.state)  # by a beat that was cut off, which goes on
+    return LocalWorker(settings.state, server.base_url, changed=changed, waiting=stage.waiting)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from demo import processes
-from demo.deploy import tools, workerd
+from demo.deploy import blueprint, tools, workerd
 from demo.local_server import WAREHOUSE, local, resources, world
 from demo.local_server.local import Waiting, quietly
 from deputize import private
@@ -27,6 +27,7 @@ class LocalWorker:
         issuer: the local server's base URL.
         worker: the Worker's folder; by default the one beside the package.
         variables: over those of its configuration.
+        changed: over all of these, until it is restarted with others.
         waiting: called with what is awaited.
 
     Raises:
@@ -41,6 +42,7 @@ class LocalWorker:
         *,
         worker: Path | None = None,
         variables: Mapping[str, str] | None = None,
+        changed: Mapping[str, str] | None = None,
         waiting: Waiting = quietly,
     ) -> None:
         self.issuer = issuer
@@ -48,6 +50,7 @@ class LocalWorker:
         self._worker = worker or tools.default_worker()
         told = {"WAREHOUSE": issuer + WAREHOUSE}
         self._variables = workerd.local_variables(issuer) | told | dict(variables or {})
+        self.changed = dict(changed or {})
         self._waiting = waiting
         self._running = ExitStack()
         self._alone = ExitStack()
@@ -109,7 +112,7 @@ class LocalWorker:
             built,
             port=port,
             state=self._state / local.WORKER,
-            variables=self._variables,
+            variables=self._variables | self.changed,
             secrets=workerd.local_secrets(credentials),
             waiting=self._waiting,
         )
@@ -125,12 +128,23 @@ class LocalWorker:
         self._now = None
         self._running.close()
 
-    def restart(self) -> None:
+    def restart(self, changed: Mapping[str, str] | None = None) -> None:
         """End its process, and start another on the same objects and at the same port: at no other, since a token
-        that was issued for it is sent there."""
+        that was issued for it is sent there.
+
+        Args:
+            changed: variables over its own, as who deploys it again may set them; None: those that it has now.
+        """
         port = int(self.base_url.rpartition(":")[2])
         self._end()
+        if changed is not None:
+            self.changed = dict(changed)
         self._start(port)
+
+    def variable(self, name: str) -> str:
+        """What a variable is now: as it was changed, as it was given, or as its configuration has it."""
+        given = self._variables | self.changed
+        return given[name] if name in given else dict(blueprint.read(self._worker).variables).get(name, "")
 
     def look(self) -> local.LocalServer:
         """What answers there now: its process, and which instance and which data it says it is.

@@ -13,7 +13,7 @@ from talk.playing.call import APPROVED
 from talk.playing.kind import AGENTS, NO_TABLE, PURCHASE, Kind, Option, Past, Step
 from talk.playing.login import OUTCOMES
 from talk.playing.observing import hold_against_the_wire, played_call
-from talk.playing.other_server import IDEMPOTENCY, NotHere, OtherServer
+from talk.playing.other_server import IDEMPOTENCY, OtherServer
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ def approve(step: Step, scene: Scene) -> Played:
     """Ask for the approval that a refused purchase wants, by the human's own page, and make the purchase with it."""
     from talk.stage.login import LoggingIn
 
-    if scene.cast.server.worker is not None:
-        # It would buy there: nothing is asked for, and the beat's quota is used up.
-        raise NotHere("no purchase has to be approved here", why="a Worker's policy is set when it starts")
     agent = scene.cast.agent(step.options["who"])
     tool, arguments = scene.cast.tools.call(PURCHASE, _arguments(step, scene))
     refused = scene.with_retries(lambda: agent.call(tool, arguments))[-1]

@@ -71,8 +71,6 @@ def _last_headers(outcome: ToolsOutcome) -> tuple[tuple[str, str], ...]:
 
 def call(step: Step, scene: Scene) -> Played:
     """Call a tool, with the token that the step names."""
-    if scene.cast.server.worker is not None and step.expect.get("rule") == APPROVAL:
-        raise NotHere("no purchase has to be approved here", why="a Worker's policy is set when it starts")
     agent, token = _caller(step, scene)
     tool, arguments = _in_its_words(step, scene)
     door = scene.cast.door(step.options["door"])

@@ -1,7 +1,8 @@
 """The step in which the shop's owner changes its policy for a beat, and takes the change back.
 
-The policy is a file of the state folder that the running shop reads again. What it was is kept beside it, with the beat
-that it was changed for: where a beat is cut off, the next one finds it and puts it back.
+The policy is a file of the state folder that the running shop reads again. A Worker's is its variables: the Worker that
+the talk itself started is started again with another value, as a deployment would. What it was is kept in the state
+folder, with the beat that it was changed for: where a beat is cut off, the next one finds it and puts it back.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from deputize import private
 from deputize.errors import EnvironmentNotReady
 from deputize.evidence import Money
 from talk.playing.kind import Kind, Option, Step
-from talk.playing.other_server import NotHere
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
+    from demo.deploy.local_worker import LocalWorker
     from demo.policy_file import Written
 
 KEPT = "policy.before"
-"""What the policy was before a beat changed it, and which beat did."""
+"""What the policy was before a beat changed it, and which beat did; of a Worker, what its variables are meanwhile."""
+APPROVE_ABOVE = "APPROVE_ABOVE"
+"""The Worker's variable (worker/README.md): cents, or `none`."""
 IN_FORCE_SECONDS = 8.0
 """How long is waited for a change to hold: the shop looks at the file once a second, and twice where it is gone."""
 _ABOVE = re.compile(r"^above = \d+", re.MULTILINE)
@@ -36,8 +39,7 @@ def policy(step: Step, scene: Scene) -> Played:
     from demo import policy_file
 
     if scene.cast.server.worker is not None:
-        why = "a Worker's policy is its variables, and set when it starts"
-        raise NotHere("the shop's policy stays as it is", why=why)
+        return _at_the_worker(step, scene, scene.cast.server.worker)
     state, above = scene.cast.server.state, step.options["approve_above"]
     before = _written(state)
     if above:
@@ -47,16 +49,42 @@ def policy(step: Step, scene: Scene) -> Played:
         put_back(state)
     now = _written(state)
     held = _in_force(scene, now.digest)
-    rows = (("asks a human above", _told(_above(before)), _told(_above(now))),)
+    return _played(above, _above(before), _above(now), held, f"{policy_file.NAME}, read again while the shop runs")
+
+
+def _at_the_worker(step: Step, scene: Scene, worker: LocalWorker) -> Played:
+    state, above = scene.cast.server.state, step.options["approve_above"]
+    changed = {APPROVE_ABOVE: str(above)} if above else {}
+    before = _cents(worker)
+    if above:
+        _keep(state, scene.beat, changed)
+    was = worker.look()
+    worker.restart(changed)
+    # It reads its variables when it starts: another instance goes by these.
+    held = worker.look().instance != was.instance
+    if not above:
+        put_back(state)
+    where = f"{APPROVE_ABOVE}, a variable of the Worker, which was started again with it"
+    return _played(above, before, _cents(worker), held, where)
+
+
+def _cents(worker: LocalWorker) -> int | None:
+    told = worker.variable(APPROVE_ABOVE)
+    return int(told) if told.isdecimal() else None
+
+
+def _played(above: int, before: int | None, now: int | None, held: bool, where: str) -> Played:
     title = f"The shop's owner: above {Money(above)}, ask a human" if above else "The policy is as it was"
-    played = Played({"in_force": held, "approve_above": _above(now) or 0})
-    where = f"{policy_file.NAME}, read again while the shop runs"
+    played = Played({"in_force": held, "approve_above": now or 0})
+    rows = (("asks a human above", _told(before), _told(now)),)
     played.panels["comparison"] = lambda: panels.comparison(Comparison(title, rows, where))
     return played
 
 
-def put_back(state: Path) -> None:
-    """Have the policy be what it was before a beat changed it; nothing where none did."""
+def put_back(state: Path, worker: LocalWorker | None = None) -> None:
+    """Have the policy be what it was before a beat changed it, also at this Worker; nothing where none did."""
+    if worker is not None and worker.changed:
+        worker.restart({})
     from demo.policy_file import NAME
 
     kept = state / KEPT
@@ -84,15 +112,25 @@ def changed_for(state: Path) -> str | None:
         return ""
 
 
-def _keep(state: Path, beat: str) -> None:
+def variables_kept(state: Path) -> dict[str, str]:
+    """The variables of the talk's Worker as a beat has changed them that did not come to its end."""
+    try:
+        found = json.loads((state / KEPT).read_text("utf-8"))["variables"]
+        return {str(name): str(value) for name, value in found.items()}
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _keep(state: Path, beat: str, variables: dict[str, str] | None = None) -> None:
     from demo.policy_file import NAME
 
-    if changed_for(state) is not None:
+    if changed_for(state) is not None and variables_kept(state) == (variables or {}):
         return  # played again: what was there before is what was there before
+    put_back(state)
     path = state / NAME
     text = path.read_text("utf-8") if path.exists() else None
     try:
-        private.write(state / KEPT, json.dumps({"beat": beat, "text": text}))
+        private.write(state / KEPT, json.dumps({"beat": beat, "text": text, "variables": variables or {}}))
     except OSError as error:
         raise _unwritable(state / KEPT, error) from error
 
@@ -162,7 +200,7 @@ def _in_force(scene: Scene, digest: str) -> bool:
 POLICY = Kind(
     "policy",
     "The shop's owner has a human approve each purchase above so many cents, for the rest of this beat; 0 puts the "
-    "policy back. Only at the bundled shop.",
+    "policy back. Only at the bundled shop, and at the Worker that demo run --worker started.",
     policy,
     {"approve_above": Option(int, required=True)},
     {"in_force": bool, "approve_above": int},

@@ -35,7 +35,10 @@ def performed(state: Path, tools: Tools, variables: dict[str, str], *beats: str)
                 stage = Stage(Console(quiet=True), pace="none", person=False)
                 director = Director(run, load_talk(None), settings, stage, strict=True, worker=here)
                 wanted = beats or [planned.beat.id for planned in director.plan.beats]
-                played = [director.play(planned) for beat in wanted if (planned := director.plan.find(beat))]
+                plan = director.plan
+                places = [plan.find(beat) or plan.encore(beat) for beat in wanted]
+                assert None not in places
+                played = [director.play(place) for place in places if place is not None]
                 return [*director.asides, *played]
     finally:
         local.stop(state)
@@ -53,6 +56,19 @@ def test_the_whole_talk_plays_at_the_worker_with_nothing_left_out(
     assert red(played) == set()
     assert not [step for beat in played for step in beat.steps if step.skipped or step.unchecked]
     assert len(played) == len(load_talk(None).plan("problem-first").beats)
+
+
+def test_the_agent_asks_at_the_worker_and_one_that_does_not_have_it_ask_is_red(
+    tmp_path: Path, installed: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = performed(tmp_path / "asks", installed, {}, "agent-asks")
+    assert red(played) == set()
+    assert "agent-asks" in {beat.id for beat in played}
+    assert not [step for beat in played for step in beat.steps if step.skipped or step.unchecked]
+    restart = LocalWorker.restart
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalWorker, "restart", lambda worker, _: restart(worker, {}))
+        assert "agent-asks/refused" in red(performed(tmp_path / "asks not", installed, {}, "agent-asks"))
 
 
 def test_where_the_worker_asks_nobody_its_admin_route_revokes(tmp_path: Path, installed: Tools) -> None:
