@@ -261,11 +261,11 @@ def _show(settings: Settings, outcome: CallOutcome, names: Names, *, stepped_up:
         _say_refused(console, why)
         return code
     if outcome.order is None and not denied:
-        _show_result(console, outcome)
+        _show_result(console, outcome, settings)
     return code
 
 
-def _show_result(console: Console, outcome: CallOutcome) -> None:
+def _show_result(console: Console, outcome: CallOutcome, settings: Settings) -> None:
     """What the tool gave: a shop's orders as the table that they are, anything else as fields and tables."""
     from demo import panels
     from demo.client.mcp.reading import read_orders
@@ -279,7 +279,7 @@ def _show_result(console: Console, outcome: CallOutcome) -> None:
         return
     console.print(panels.result(outcome.tool, data, outcome.text, outcome.is_error).within(_ALL))
     if outcome.is_error and "Unknown tool" in outcome.text:
-        console.print("The server's tools: demo tools", markup=False, highlight=False)
+        console.print(repeated("The server's tools: demo tools", settings), markup=False, highlight=False)
 
 
 def _as_data(text: str) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from demo import __version__
 from demo.cli.commands import COMMANDS
 from demo.cli.context import settle, traced
 from demo.settings import CHOICES
+from deputize.errors import UsageError
 
 
 class _Commands(Mapping[str, Any]):
@@ -26,8 +27,12 @@ class _Commands(Mapping[str, Any]):
         made = getattr(importlib.import_module(module), attribute)
         if not isinstance(made, typer.Typer):
             alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            alone.command(name, cls=_Command)(made)
+            alone.command(name)(made)
             made = alone
+        for one in made.registered_commands:
+            one.cls = _Command
+        if made.registered_callback is not None:
+            made.registered_callback.cls = _Group
         command: Any = typer.main.get_command(made)
         command.rich_help_panel = entry.heading
         return command
@@ -52,14 +57,38 @@ class _Sparing:
         return found
 
 
+_MAY_BE_EMPTY = frozenset({"text", "audience"})
+"""What an empty value means something for: the shop's own text, and the page for the room on loopback."""
+
+
 def _process(parameter: Any, process: Any, context: Any, value: Any) -> Any:
     if value is not None or parameter.required:
+        _refuse_empty(parameter, context, value)
         return process(context, value)
     return parameter.callback(context, parameter, None) if parameter.callback else None
 
 
+def _refuse_empty(parameter: Any, context: Any, value: Any) -> None:
+    """Refuse an empty text, which a variable of the shell that is not set leaves behind: `--from "$BEAT"` would begin a
+    fresh run, and `--id "$SESSION"` revoke another session than was meant."""
+    option = parameter.param_type_name == "option"
+    empty = value == "" or (option and isinstance(value, list | tuple) and "" in value)
+    if not empty or context.resilient_parsing or parameter.name in _MAY_BE_EMPTY:
+        return
+    name = max(parameter.opts, key=len) if option else (parameter.metavar or parameter.name).strip("[]").upper()
+    raise UsageError(
+        f"{name} is empty",
+        why="perhaps it is a variable of the shell that is not set",
+        do=f"give {name} a value, or leave it out" if option else f"give {name} a value",
+    )
+
+
 class _Command(_Sparing, TyperCommand):
     """One command."""
+
+
+class _Group(_Sparing, TyperGroup):
+    """One command with commands of its own."""
 
 
 class _Loading(_Sparing, TyperGroup):

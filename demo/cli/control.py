@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from demo.cli.context import cast_for, console_for, say_json, settings_of
+from demo.cli.context import cast_for, console_for, repeated, say_json, settings_of
 from demo.cli.identity import SAMPLE
 from demo.errors import OK
 from deputize.errors import AuthorizationRefused, UsageError
@@ -177,6 +177,6 @@ def _said(settings: Settings, kind: str, target: str, done: str, instead: str = 
     if settings.json:
         say_json({"schema": 1, "kind": kind, "id": target, done: not instead})
     elif not settings.quiet:
-        said = instead or f"{kind} {target} {done}.".removeprefix("token ")
+        said = repeated(instead, settings) or f"{kind} {target} {done}.".removeprefix("token ")
         console_for(settings).print(said, markup=False, highlight=False)
     return OK

@@ -37,7 +37,10 @@ def login(
     ] = False,
     scope: Annotated[list[str] | None, typer.Option("--scope", help="Ask for this scope; may be repeated.")] = None,
     spend: Annotated[
-        str | None, typer.Option("--spend", metavar="USD", help="Ask for this spending limit, e.g. 60.00; 0 for none.")
+        str | None,
+        typer.Option(
+            "--spend", metavar="USD", help="Ask for this spending limit, e.g. 60.00; 0 leaves it to the human."
+        ),
     ] = None,
     account: Annotated[
         str, typer.Option(metavar="EMAIL", help="Let this sample human decide, where no person does.")
@@ -131,7 +134,8 @@ def _signed_in(settings: Settings) -> int:
     if settings.json:
         say_json({"schema": 1, "granted": True, "console": True})
     elif not settings.quiet:
-        console_for(settings).print("Signed in at your own console: demo audit, demo revoke.", markup=False)
+        said = repeated("Signed in at your own console: demo audit, demo revoke.", settings)
+        console_for(settings).print(said, markup=False)
     return OK
 
 
@@ -227,9 +231,8 @@ def token(
         else:
             sys.stdout.write(stored.access_token + "\n")
             if agent.view(stored).holder == "key":
-                sys.stderr.write(
-                    "It is bound to a key and works with it alone. For curl and the like: demo login --bearer\n"
-                )
+                bound = "It is bound to a key and works with it alone. For curl and the like: demo login --bearer"
+                sys.stderr.write(f"{repeated(bound, settings)}\n")
         return OK
     view = agent.view(stored)
     if settings.json:
@@ -268,11 +271,13 @@ def logout(context: typer.Context) -> int:
 
 
 def money(text: str | None) -> Money | None:
-    if text is None or text == "0":
+    if text is None or re.fullmatch(r"0(\.00)?", text):
         return None
     from deputize.evidence import Money  # twenty dataclasses: not before they are needed
 
     written = re.fullmatch(r"([0-9]{1,7})(?:\.([0-9]{2}))?", text)
     if written is None:
-        raise UsageError(f"--spend is {text!r}", do="write an amount in USD, such as 60.00; or 0 for none")
+        raise UsageError(
+            f"--spend is {text!r}", do="write an amount in USD, such as 60.00; or 0, and the human sets it"
+        )
     return Money(int(written[1]) * 100 + int(written[2] or 0))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from demo.cli.context import console_for, say_json, settings_of
+from demo.cli.context import console_for, repeated, say_json, settings_of
 from demo.cli.talks import PlanOption, TalkOption, complete_beat, peeking, talk_of
 from demo.errors import OK
 from demo.panels import theme
@@ -60,7 +60,8 @@ def list_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = No
             mark = ">" if one.id == cursor else " "
             row(one, mark, f"{one.minutes:g} min")
         if shown.encores:
-            console.print("\nEncores, beside the plan: demo goto ID", style=theme.style("quiet"), markup=False)
+            beside = repeated("\nEncores, beside the plan: demo goto ID", settings)
+            console.print(beside, style=theme.style("quiet"), markup=False)
         for one in shown.encores:
             row(one, " ", "")
     return OK
@@ -112,7 +113,7 @@ def status(context: typer.Context) -> int:
             if settings.json:
                 say_json({"schema": 1, "run": None, "server": found.base_url if found else None})
             else:
-                console_for(settings).print("No run yet. Begin one with: demo next", markup=False)
+                console_for(settings).print(repeated("No run yet. Begin one with: demo next", settings), markup=False)
             return OK
         plan = talk_of(opened, None, whole=False).plan(about["plan"])
         cursor = opened.cursor
@@ -147,7 +148,7 @@ def status(context: typer.Context) -> int:
         if playing:
             place += " (playing)"
         elif planned and not cursor.done:
-            place += " (interrupted: demo next goes on with it)"
+            place += repeated(" (interrupted: demo next goes on with it)", settings)
         console.print(place, style="bold", markup=False)
         gone = f"{told(stands.gone)} of {told(60 * plan.minutes)} gone"
         held = f", and {told(stands.held)} held for questions" if stands.held >= 1 else ""

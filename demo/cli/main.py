@@ -6,6 +6,7 @@ import contextlib
 import errno
 import gc
 import os
+import re
 import sys
 import threading
 from collections.abc import Sequence
@@ -156,6 +157,7 @@ def run(arguments: Sequence[str]) -> int:
     except TyperException as error:
         said = error.format_message() if hasattr(error, "format_message") else str(error)
         said = said.replace(": Value error, ", ": ")  # what pydantic puts before the words of a choice
+        said = re.sub(r": Input should be (.+?)(?:, unable to parse .*)?$", r": it must be \1", said.rstrip("."))
         raise UsageError(said.rstrip("."), do=_help_for(error)) from error
     except Exception as error:
         if _was_a_signal(error):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from demo.cli.context import cast_for, console_for, say_json, settings_of
+from demo.cli.context import cast_for, console_for, repeated, say_json, settings_of
 from demo.cli.talks import PlanOption, TalkOption, complete_beat, talk_of
 from demo.cli.verdict import concluded, verdict
 from demo.errors import OK
@@ -49,7 +49,8 @@ def next_(
     with _directing(context, plan, talk, fallback=fallback) as director:
         planned = director.upcoming()
         if planned is None:
-            director.stage.note("The talk is over. Play the last beat again: demo again. Start over: demo reset")
+            over = "The talk is over. Play the last beat again: demo again. Start over: demo reset"
+            director.stage.note(repeated(over, settings_of(context)))
             return concluded(context, director, [])
         return concluded(context, director, [director.play(planned)])
 

@@ -309,6 +309,11 @@ def _within(name: str, value: Any, where: str) -> Any:
         why = "it must be an https URL, of at most 200 characters so that its QR code can be scanned"
         raise UsageError(f"{where} is {value!r}", why=why, do="write it as https://github.com/YOU/TALK")
     if name == "server" and not _is_url(value):
+        if re.match(r"[a-z]+://[^/?#]*@", value, re.IGNORECASE):
+            why = "it would be shown, and kept; an agent proves itself by a token that a human granted"
+            raise UsageError(
+                f"{where} holds a user name or a password", why=why, do="leave out what stands before the @"
+            )
         do = "give one that starts with https://, or on this machine http://"
         raise UsageError(f"{where} is {value!r}, which is no server's URL", do=do)
     least, most = RANGES.get(name, (0, 0))
@@ -319,12 +324,14 @@ def _within(name: str, value: Any, where: str) -> Any:
 
 
 def _is_url(value: str) -> bool:
-    """Whether it has a scheme, a host, and no port that is none; what may be fetched there is the client's to say."""
+    """Whether it has a scheme, a host, no port that is none, and no user, space (RFC 3986 section 2) or fragment
+    (RFC 8707 section 2). What may be fetched there is the client's to say."""
     from urllib.parse import urlsplit  # most invocations name no server
 
     try:
         parts = urlsplit(value)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        written = value.isprintable() and " " not in value and "#" not in value and "@" not in parts.netloc
+        return written and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
 

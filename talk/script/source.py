@@ -56,8 +56,9 @@ def fits(value: Any, kind: type) -> bool:
 
 def nearest(given: str, known: Iterable[str]) -> str:
     """A hint to append to a message: "; did you mean call?" where something is close; else nothing."""
-    close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
+    by_letters = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(given.lower(), list(by_letters), n=1, cutoff=0.5)
+    return f"; did you mean {by_letters[close[0]]}?" if close else ""
 
 
 def _too_large(value: Any, where: Where = ()) -> Where | None:

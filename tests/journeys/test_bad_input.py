@@ -55,6 +55,19 @@ def complains(finished: subprocess.CompletedProcess[str], code: int, *says: str)
         (["whoami"], 4, "demo login"),
         (["token"], 4, "demo login"),
         (["revoke"], 4, "--id"),
+        (["goto", "BUY"], 2, "did you mean buy?"),
+        (["next", "--server", "http://the shop"], 2, "no server's URL"),
+        (["next", "--server", "https://shop.example/#mcp"], 2, "no server's URL"),
+        (["next", "--server", "https://me:secret@shop.example"], 2, "holds a user name or a password"),
+        (["next", "--width", "x"], 2, "it must be a valid integer"),
+        (["run", "--from", ""], 2, "--from is empty"),
+        (["revoke", "--id", ""], 2, "--id is empty"),
+        (["next", "--profile", ""], 2, "--profile is empty"),
+        (["next", "--state", ""], 2, "--state is empty"),
+        (["login", "--scope", "shop:read", "--scope", ""], 2, "--scope is empty"),
+        (["call", ""], 2, "TOOL is empty"),
+        (["notes", ""], 2, "BEAT is empty"),
+        (["audit", "trace", ""], 2, "ORDER is empty"),
     ],
 )
 def test_a_wrong_word_is_named_with_its_fix(demo: Command, line: list[str], code: int, says: str) -> None:
@@ -287,6 +300,7 @@ def test_reinstating_what_was_never_revoked_says_so(demo: Command) -> None:
         (["--to", "nosuch"], 2),
         (["--plan", "nosuch"], 2),
         (["--talk", "nowhere"], 2),
+        (["--from", ""], 2),
         (["--server", "http://127.0.0.1:1"], 5),
     ],
 )
