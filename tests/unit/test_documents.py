@@ -55,7 +55,7 @@ def test_every_target_that_a_page_names_is_one() -> None:
 
 
 SERVICE = "demo local server"
-"""A name in a trace."""
+"""What a local server signs (docs/wire.md); no command."""
 
 
 def commands_in(text: str) -> list[str]:
