@@ -1,4 +1,4 @@
-"""Signals that ask a command to end: heard once while it works, and not again while it tidies up."""
+"""Signals that ask a command to end: received once while it works, and ignored while it tidies up."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from types import FrameType
 from typing import Any
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-_heard: list[int] = []
+_received: list[int] = []
 
 
 def end_in_order() -> None:
     """Have SIGTERM and SIGHUP end this process as Ctrl-C does, so that whatever must be tidied up is: a dry run's
     server, the terminal's mode. One that was ignored when the command was started stays so: `nohup`, or a script that
     started it in the background, means that (POSIX, Shell Command Language 2.11)."""
-    _heard.clear()
+    _received.clear()
     for number in _ENDING:
         if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
 
 
-def heard() -> int | None:
+def received() -> int | None:
     """The signal other than Ctrl-C that asked this process to end, None so far."""
-    return _heard[0] if _heard else None
+    return _received[0] if _received else None
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    _heard.append(number)
+    _received.append(number)
     interrupt: Any = signal.getsignal(signal.SIGINT)
     if callable(interrupt) and interrupt is not signal.default_int_handler:
         # An event loop runs here. An exception would strike one of its callbacks, whichever runs; asyncio's own answer
@@ -40,7 +40,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
+def signals_ignored() -> Iterator[None]:
     """Ignore further signals to end for as long as the block, which must be bounded: a second Ctrl-C would leave behind
     half of what the first one has begun to take down. Only a main thread can, and only it is struck by them."""
     if threading.current_thread() is not threading.main_thread():
@@ -55,10 +55,10 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def postponed() -> Iterator[None]:
-    """Hear signals to end only behind the block, which must be bounded: what it begins is then written down, and can be
-    ended. A process that is started within it hears them as ever, which it would not of signals that are ignored or
-    blocked (POSIX, exec). Only a main thread can, and only it is struck by them."""
+def signals_deferred() -> Iterator[None]:
+    """Receive signals to end only after the block, which must be bounded: what it begins is written down then, and can
+    be ended. A process that is started within it receives them as ever, unlike signals that are ignored or blocked
+    (POSIX, exec). Only a main thread can, and only it is struck by them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

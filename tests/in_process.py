@@ -109,7 +109,7 @@ def forgetting() -> Iterator[None]:
     from deputize.http import transport
     from deputize.tokens import store
 
-    kept: list[Any] = [transport._PROOFS, store._said, signals._heard, context._said]
+    kept: list[Any] = [transport._PROOFS, store._said, signals._received, context._said]
     before = [one.copy() for one in kept]
     for one in kept:
         one.clear()

@@ -25,7 +25,7 @@ from demo.audience.feed import Feed, Room
 from demo.audience.guard import App, Guard
 from demo.audience.hub import Hub, News
 from demo.audience.issuer import Issuer
-from demo.audience.names import Unfit
+from demo.audience.names import UnsuitableName
 from deputize.evidence import Money
 
 WATCHERS: Final = MOST + 200
@@ -229,8 +229,8 @@ class RoomApp:
             address = request.client.host if request.client else ""
             try:
                 attendee, secret = await run_in_threadpool(self._attendees.join, name, address, shared=self._shared)
-            except Unfit as unfit:
-                return self._yours(request, None, 400, fault=str(unfit), typed=name[:24])
+            except UnsuitableName as unsuitable:
+                return self._yours(request, None, 400, fault=str(unsuitable), typed=name[:24])
             except NoRoom as full:
                 return page.page("message.html", 503, after="", title="No place is left", text=str(full))
         assert attendee is not None

@@ -97,7 +97,7 @@ class Attendees:
             shared: whether that is the address of many.
 
         Raises:
-            names.Unfit: the name cannot be used.
+            names.UnsuitableName: the name cannot be used.
             NoRoom: the room is full, or the address had its share.
             sqlite3.Error: it cannot be kept.
         """

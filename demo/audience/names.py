@@ -23,7 +23,7 @@ _BLOCKED: Final = re.compile(
 _RESERVED: Final = frozenset({"admin", "administrator", "presenter", "moderator", "staff", "system", "root"})
 
 
-class Unfit(ValueError):
+class UnsuitableName(ValueError):
     """The name cannot be used; the message says why, for who gave it."""
 
 
@@ -31,25 +31,25 @@ def fit(given: str) -> str:
     """The name as it is used; empty for none.
 
     Raises:
-        Unfit: too long, signs that are not used, or a word that is not shown.
+        UnsuitableName: too long, signs that are not used, or a word that is not shown.
     """
     name = " ".join(unicodedata.normalize("NFKC", given[: 8 * LONGEST]).split())
     if not name:
         return ""
     if len(name) > LONGEST:
-        raise Unfit(f"A name has at most {LONGEST} characters here.")
+        raise UnsuitableName(f"A name has at most {LONGEST} characters here.")
     if _UNSEEN.search(name):
-        raise Unfit("Use letters that can be seen.")
+        raise UnsuitableName("Use letters that can be seen.")
     marks = 0
     for character in name:
         category = unicodedata.category(character)
         marks = marks + 1 if category[0] == "M" else 0
         if marks > 2 or not (category[0] in "LM" or category == "Nd" or character in _MARKS):
-            raise Unfit("Use letters, digits, spaces, and ' . - only.")
+            raise UnsuitableName("Use letters, digits, spaces, and ' . - only.")
     if unicodedata.category(name[0])[0] not in "LN":
-        raise Unfit("A name begins with a letter.")
+        raise UnsuitableName("A name begins with a letter.")
     plain = unicodedata.normalize("NFKD", name.casefold().translate(_LOOKALIKES))
     letters = "".join(character for character in plain if character.isalpha())
     if _BLOCKED.search(letters) or letters in _RESERVED:
-        raise Unfit("Choose another name, please.")
+        raise UnsuitableName("Choose another name, please.")
     return name

@@ -15,7 +15,7 @@ from demo.cli.commands import COMMANDS, VALUES, command_at
 from demo.cli.streams import aside, finish, lead_nowhere, settle_streams
 from demo.errors import INTERRUPTED, in_own_words
 from deputize.errors import ExplainedError, UsageError
-from deputize.signals import end_in_order, heard
+from deputize.signals import end_in_order, received
 
 _FLAGS = frozenset({"--json", "--plain", "--quiet", "--wire", "--debug"})
 _LONE = frozenset({"--audience"})
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = error.exit_code
     except (KeyboardInterrupt, EOFError):
         code = INTERRUPTED
-        if heard() is None:
+        if received() is None:
             aside(f"\ninterrupted{what_is_left(given)}\n")
     except BrokenPipeError:
         # Anyone who read our output has gone (`demo list | head`): leave without a word.
@@ -102,14 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         why = trouble.strerror or str(trouble)
         _show(ExplainedError("what this command says cannot be written", why=why, do="see to stdout"), given)
         code = code or ExplainedError.exit_code
-    raise SystemExit(code if (number := heard()) is None else 128 + number)
+    raise SystemExit(code if (number := received()) is None else 128 + number)
 
 
 def _broke_beside(broken: threading.ExceptHookArgs) -> None:
     """What a thread beside the command's own ended with. Whoever waits for it has a bound, so the command goes on."""
     from deputize.http.sanitizing import safe_text
 
-    if heard() is None and not issubclass(broken.exc_type, KeyboardInterrupt | SystemExit):
+    if received() is None and not issubclass(broken.exc_type, KeyboardInterrupt | SystemExit):
         said = safe_text(f"{broken.exc_type.__name__}: {broken.exc_value}", one_line=True)
         aside(f"something broke beside this command, which goes on: {said}; --debug shows more\n")
 
@@ -171,7 +171,7 @@ def run(arguments: Sequence[str]) -> int:
 def _was_a_signal(error: Exception) -> bool:
     """Whether a signal was raised as this: Python 3.11 wraps what strikes the making of a class, and pydantic-core
     makes a text of what strikes the making of a model."""
-    return heard() is not None or isinstance(error.__cause__, KeyboardInterrupt) or "KeyboardInterrupt" in str(error)
+    return received() is not None or isinstance(error.__cause__, KeyboardInterrupt) or "KeyboardInterrupt" in str(error)
 
 
 def _help_for(error: Exception) -> str:

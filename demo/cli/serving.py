@@ -16,7 +16,7 @@ from demo.cli.context import cast_for, console_for, say_json, settings_of, waiti
 from demo.errors import ENVIRONMENT, OK
 from deputize import net
 from deputize.errors import UsageError
-from deputize.signals import undisturbed
+from deputize.signals import signals_ignored
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -124,7 +124,7 @@ def _end_with_it(settings: Settings) -> None:
     """Stop the local server that was started for the Worker's sake, however the command ends."""
     from demo.local_server import local
 
-    with undisturbed():
+    with signals_ignored():
         local.stop(settings.state)
 
 

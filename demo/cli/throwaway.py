@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from deputize.signals import undisturbed
+from deputize.signals import signals_ignored
 
 
 @contextlib.contextmanager
@@ -23,7 +23,7 @@ def throwaway_world() -> Iterator[Path]:
     try:
         yield state
     finally:
-        with undisturbed():
+        with signals_ignored():
             if before is None:
                 os.environ.pop("DEMO_KEYRING", None)
             else:

@@ -26,7 +26,6 @@ from deputize.oauth.device_flow import DEVICE, DeviceLogin
 from deputize.oauth.flows import ChosenFlow
 from deputize.oauth.inspection import Inspector
 from deputize.oauth.login_flow import HumanFlow, Login
-from deputize.oauth.machine_flow import TokenRequest
 from deputize.oauth.step_up import Approve, Obtain, StepUp
 from deputize.tokens.identity import ClientIdentity
 from deputize.tokens.store import Store
@@ -356,10 +355,6 @@ class Agent:
         return self.authorizer.finish(
             login, on_wait=on_wait, give_up=give_up, pasted=pasted, expected=expected, keep=keep, timeout=timeout
         )
-
-    def login_as_machine(self, request: TokenRequest, scopes: Sequence[str] = ()) -> StoredToken:
-        """Get a token with no human in it, and keep it (`Authorizer.by_machine`)."""
-        return self.authorizer.by_machine(request, scopes)
 
     def hand_on(
         self, name: str, *, scopes: Sequence[str], spending: Money | None = None, slot: str | None = None

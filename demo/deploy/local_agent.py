@@ -23,7 +23,7 @@ from demo.local_server.local import Waiting, quietly
 from deputize import private
 from deputize.errors import EnvironmentNotReady, ServerUnreachable
 from deputize.http.sanitizing import safe_text
-from deputize.signals import undisturbed
+from deputize.signals import signals_ignored
 
 DEFAULT_PORT: Final = 8788
 """The one after wrangler's own, where the shop may run."""
@@ -330,7 +330,7 @@ class LocalAgent:
 
     def _end(self) -> None:
         self._now = None
-        with undisturbed():
+        with signals_ignored():
             end(self._home.parent)
 
     def _last_port(self) -> int:

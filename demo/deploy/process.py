@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from demo.processes import apart, end_tree, reap
-from deputize.signals import undisturbed
+from deputize.signals import signals_ignored
 
 GENTLE_SECONDS: Final = 3.0
 """How long a program has to end by itself once it was asked to."""
@@ -119,7 +119,7 @@ def _started(
     try:
         yield process
     finally:
-        with undisturbed():
+        with signals_ignored():
             end(process)
             for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None:

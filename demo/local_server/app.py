@@ -94,7 +94,7 @@ def create_app(
     from demo.auth_server.context import AuthorizationServerConfig
     from demo.auth_server.routes import create_authorization_server
     from demo.shop.app import create_shop
-    from demo.shop.config import Behind, ShopConfig
+    from demo.shop.config import ShopConfig, WarehouseConfig
     from demo.warehouse.app import routes as warehouse_routes
     from demo.warehouse.transaction_token import Trust
     from demo.workos_emulator.routes import workos_routes
@@ -131,7 +131,7 @@ def create_app(
                 clock=clock,
                 aliases=aliases,
                 policy_folder=policy_folder,
-                warehouse=Behind(base_url + WAREHOUSE, f"{base_url}/internal"),
+                warehouse=WarehouseConfig(base_url + WAREHOUSE, f"{base_url}/internal"),
             )
         )
     except BaseException:  # such as a schema of a newer version

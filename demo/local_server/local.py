@@ -26,7 +26,7 @@ from demo.local_server import LOG, outage, proving, resources
 from demo.processes import ProcessMark
 from deputize import net, private
 from deputize.errors import EnvironmentNotReady
-from deputize.signals import postponed
+from deputize.signals import signals_deferred
 
 WORKER = "worker"
 """The folder in the state folder where the Worker that runs on this machine keeps its own."""
@@ -354,7 +354,7 @@ def _make(state: Path) -> None:
 def _spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
     private.database(state / LOG)  # 0600, as all that is kept here
     # Interrupted before it is noted, it would be found by nobody, and go on for good.
-    with postponed(), (state / LOG).open("ab") as log:
+    with signals_deferred(), (state / LOG).open("ab") as log:
         log.truncate(0)
         wanted, command = tracing.asked_for(), [sys.executable, "-m", "demo.local_server.server"]
         process = subprocess.Popen(

@@ -26,7 +26,7 @@ from demo.evidence.model import (
 from demo.evidence.shop import Decision, Order
 from demo.model.choosing import Endpoint, ready
 from demo.model.script import Came, OutOfLines, Script, as_json
-from demo.model.spending import Purse
+from demo.model.spending import Budget
 from demo.model.tools import OfferedTool, arguments, as_read, offered, properties
 from deputize.errors import AuthorizationRefused, ExplainedError
 from deputize.http.bounded import OnWait
@@ -190,12 +190,12 @@ class _Run:
     tokens_read: int = 0
     tokens_written: int = 0
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
-    purse: Purse = field(init=False)
+    budget: Budget = field(init=False)
     started: float = field(default_factory=time.monotonic)
     human_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.purse = Purse(self.bounds.spending)
+        self.budget = Budget(self.bounds.spending)
 
     def play(self, on_wait: OnWait | None) -> Drive:
         told = {"gen_ai.operation.name": "invoke_agent", "gen_ai.request.model": self.model.name[:60]}
@@ -215,7 +215,7 @@ class _Run:
 
     def _end(self, reason: Ending, why: str) -> None:
         used = (self.step, self.sent, self.refused, self.tokens_read, self.tokens_written)
-        self._happened(ModelEnd(reason, why, *used, self._seconds(), self.purse.spent))
+        self._happened(ModelEnd(reason, why, *used, self._seconds(), self.budget.spent))
 
     def _happened(self, event: ModelEvent) -> None:
         self.events.append(event)
@@ -330,14 +330,14 @@ class _Run:
         if tool is None:
             problem = f"there is no tool of this name; there are: {', '.join(self.tools)}"
         if not problem and server == self.purchase:
-            problem = self.purse.unpriced()
+            problem = self.budget.unpriced()
         written = as_json(call.arguments or {}) if problem else json_text(given, indent=None)
         self._happened(ModelCall(self.step, safe_text(server, one_line=True), safe_text(written), safe_text(problem)))
         if problem:
             return self._nothing(server, problem)
         self.mistakes = 0
         if server == self.purchase:
-            if why := self.purse.too_much():
+            if why := self.budget.too_much():
                 raise _Over("spending", why)
             self.purchases += 1
             if self.key_argument is not None:
@@ -384,9 +384,9 @@ class _Run:
         order = outcome.order
         untold = order is None and tool == self.purchase and came.ended == "allowed"
         bought = untold or (order is not None and not order.replayed)
-        if bought and (why := self.purse.paid(order.price if order is not None else None)):
+        if bought and (why := self.budget.paid(order.price if order is not None else None)):
             raise _Over("spending", why)
-        self.purse.saw(outcome.structured)
+        self.budget.saw(outcome.structured)
         if came.ended == "refused":
             self.refused += 1
             self.refusals[(tool, written)] += 1

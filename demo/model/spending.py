@@ -8,7 +8,7 @@ from typing import Any
 from deputize.evidence import Money
 
 
-class Purse:
+class Budget:
     """What a run has spent, held to what it may spend.
 
     Args:

@@ -14,7 +14,7 @@ from deputize.evidence import Money
 
 
 @dataclass(frozen=True)
-class Behind:
+class WarehouseConfig:
     """The service behind the shop that sends what was ordered: where it is told, and the trust domain that the
     transaction tokens for it are for."""
 
@@ -84,7 +84,7 @@ class ShopConfig:
     leeway_seconds: int = LIMITS.leeway_seconds
     answer_timeout: float = LIMITS.answer_seconds
     lease_seconds: float = 5.0
-    warehouse: Behind | None = None
+    warehouse: WarehouseConfig | None = None
     clock: Callable[[], float] = time.time
     aliases: tuple[str, ...] = ()
 

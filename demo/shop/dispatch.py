@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from demo.shop import outbox, settling
 from demo.shop.bounded_http import AuthServerUnavailable, BoundedClient
 from demo.shop.catalog import BUY
-from demo.shop.config import Behind
+from demo.shop.config import WarehouseConfig
 from demo.shop.database import Database
 from demo.shop.discovery import AuthServer
 from demo.shop.introspection import basic
@@ -66,7 +66,7 @@ class Dispatch:
 
     def __init__(
         self,
-        behind: Behind,
+        warehouse: WarehouseConfig,
         credentials: tuple[str, str],
         database: Database,
         auth_server: AuthServer,
@@ -74,12 +74,12 @@ class Dispatch:
         timeout: float,
         clock: Callable[[], float],
     ) -> None:
-        self._behind = behind
+        self._at = warehouse
         self._credentials = credentials
         self._database = database
         self._auth_server = auth_server
         self._clock = clock
-        origin = "{0.scheme}://{0.netloc}".format(urlsplit(behind.url))
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(warehouse.url))
         self._warehouse = BoundedClient(origin, timeout=timeout, clock=clock)
         self._waiting: set[str] = set()
         self._news: set[str] = set()
@@ -166,7 +166,7 @@ class Dispatch:
         parcel = {**about, "size": order.size, "company": order.company, "address": order.address}
         try:
             status, told = await self._warehouse.ask(
-                "POST", self._behind.url, json=parcel, headers={"txn-token": txn_token}
+                "POST", self._at.url, json=parcel, headers={"txn-token": txn_token}
             )
         except AuthServerUnavailable as trouble:
             raise _Waits(f"the warehouse: {trouble}", unsure=trouble.heard) from trouble
@@ -193,7 +193,7 @@ class Dispatch:
         form = {
             "grant_type": EXCHANGE,
             "requested_token_type": TXN_TOKEN,
-            "audience": self._behind.trust_domain,
+            "audience": self._at.trust_domain,
             "scope": PURPOSE,
             "subject_token": token,
             "subject_token_type": ACCESS_TOKEN,

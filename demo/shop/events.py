@@ -76,7 +76,7 @@ def check(connection: sqlite3.Connection, reliance: Reliance, token: TokenFacts,
         raise StandingChanged
 
 
-class Unfit(Exception):
+class InvalidEvent(Exception):
     """An event that is none, or none for here; `err` is RFC 8935's code (section 2.4)."""
 
     def __init__(self, err: str, description: str) -> None:
@@ -115,22 +115,22 @@ def routes(
     async def receive(request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != f"application/{TYPE}":
-            return _refused(Unfit("invalid_request", f"the body must be application/{TYPE}"))
+            return _refused(InvalidEvent("invalid_request", f"the body must be application/{TYPE}"))
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
             if len(body) > LIMITS.token_characters:
-                return _refused(Unfit("invalid_request", "the event is too long"))
+                return _refused(InvalidEvent("invalid_request", "the event is too long"))
         try:
             event = await read(bytes(body), auth_server, issuer=config.issuer, audience=config.resource)
         except AuthServerUnavailable as unknown:
             return JSONResponse({"err": "invalid_key", "description": f"the keys cannot be read: {unknown}"}, 503)
-        except Unfit as unfit:
-            return _refused(unfit)
+        except InvalidEvent as invalid:
+            return _refused(invalid)
         if event.subject is not None:
             await database.write(_keep, event, config.clock())
         elif not await verified(event.state):
-            return _refused(Unfit("invalid_state", "no verification with this state was asked for"))
+            return _refused(InvalidEvent("invalid_state", "no verification with this state was asked for"))
         return Response(status_code=202)  # RFC 8935 section 2.2: it is kept, and so it holds
 
     return [Route(PATH, receive, methods=["POST"])]
@@ -140,28 +140,30 @@ async def read(token: bytes, auth_server: AuthServer, *, issuer: str, audience: 
     """What an event says.
 
     Raises:
-        Unfit: its signature, issuer, audience or content is not as it must be.
+        InvalidEvent: its signature, issuer, audience or content is not as it must be.
         AuthServerUnavailable: the keys cannot be read.
     """
     try:
         header = jws.extract_compact(token).headers()
     except (JoseError, ValueError, RecursionError):
-        raise Unfit("invalid_request", "the body is not a signed JWT") from None
+        raise InvalidEvent("invalid_request", "the body is not a signed JWT") from None
     kid = header.get("kid")
     if str(header.get("typ", "")).lower().removeprefix("application/") != TYPE or header.get("alg") not in ALGORITHMS:
-        raise Unfit("invalid_request", f"the body is not a JWT of type {TYPE}, signed by {' or '.join(ALGORITHMS)}")
+        raise InvalidEvent(
+            "invalid_request", f"the body is not a JWT of type {TYPE}, signed by {' or '.join(ALGORITHMS)}"
+        )
     key = await auth_server.key(kid) if isinstance(kid, str) else None
     if key is None:
-        raise Unfit("invalid_key", "it is not signed with a key of the authorization server")
+        raise InvalidEvent("invalid_key", "it is not signed with a key of the authorization server")
     try:
         claims = json.loads(jws.deserialize_compact(token, key, algorithms=list(ALGORITHMS)).payload or b"")
     except (JoseError, ValueError, RecursionError):
-        raise Unfit("invalid_key", "its signature does not fit") from None
+        raise InvalidEvent("invalid_key", "its signature does not fit") from None
     if not isinstance(claims, dict) or claims.get("iss") != issuer:
-        raise Unfit("invalid_issuer", f"its issuer is not {issuer}")
+        raise InvalidEvent("invalid_issuer", f"its issuer is not {issuer}")
     named = claims.get("aud")
     if audience not in (named if isinstance(named, list) else [named]):
-        raise Unfit("invalid_audience", f"it is not for {audience}")
+        raise InvalidEvent("invalid_audience", f"it is not for {audience}")
     about, jti = claims.get("events"), claims.get("jti")
     if isinstance(jti, str) and jti and isinstance(about, dict):
         if SESSION_REVOKED in about or TOKEN_CLAIMS_CHANGE in about:
@@ -175,7 +177,7 @@ async def read(token: bytes, auth_server: AuthServer, *, issuer: str, audience: 
         if isinstance(about.get(VERIFICATION), dict):
             state = about[VERIFICATION].get("state")
             return Event(jti, state=state if isinstance(state, str) else None)
-    raise Unfit("invalid_request", "it has no jti, or no event that this shop understands")
+    raise InvalidEvent("invalid_request", "it has no jti, or no event that this shop understands")
 
 
 def _subject(given: Any) -> tuple[str, str]:
@@ -185,7 +187,7 @@ def _subject(given: Any) -> tuple[str, str]:
         found = members.get(name)
         if isinstance(found, dict) and isinstance(found.get(member), str) and found[member]:
             return kind, found[member]
-    raise Unfit("invalid_request", "its sub_id names no session, application or user")
+    raise InvalidEvent("invalid_request", "its sub_id names no session, application or user")
 
 
 def _user(given: Any) -> str | None:
@@ -238,5 +240,5 @@ def note(connection: sqlite3.Connection, jti: str, kind: str, subject: str) -> b
     return noted.rowcount > 0
 
 
-def _refused(unfit: Unfit) -> Response:
-    return JSONResponse({"err": unfit.err, "description": str(unfit)}, 400)
+def _refused(invalid: InvalidEvent) -> Response:
+    return JSONResponse({"err": invalid.err, "description": str(invalid)}, 400)

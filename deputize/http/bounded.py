@@ -56,7 +56,7 @@ def run(work: Callable[[], Awaitable[T]], seconds: float | None, late: Callable[
         result = callers.run(main)
     except BaseExceptionGroup as group:
         raise unwrap(group) from None
-    if signals.heard() is not None and threading.current_thread() is threading.main_thread():
+    if signals.received() is not None and threading.current_thread() is threading.main_thread():
         # The main task was cancelled for it, and a task group that was just closing took that for its own. Only the
         # main thread is struck by signals: in any other, nobody would catch this.
         raise KeyboardInterrupt

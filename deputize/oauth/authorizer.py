@@ -252,7 +252,7 @@ class Authorizer:
             self.credentials.keep(found)
         return found
 
-    def by_machine(self, request: TokenRequest, scopes: Sequence[str]) -> StoredToken:
+    def by_machine(self, request: TokenRequest, scopes: Sequence[str] = ()) -> StoredToken:
         """A token for the agent itself, with no human in it (RFC 6749 section 4.4, RFC 7523), kept.
 
         Raises:

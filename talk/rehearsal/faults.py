@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from demo import processes
-from talk.rehearsal.wire import CLEAR, Behaviour, Request, Weather, Wire, response
+from talk.rehearsal.wire import CLEAR, Behaviour, Interference, Request, Wire, response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,33 +135,33 @@ def _no_names(world: World) -> Iterator[None]:
         world.wire.no_names = False
 
 
-def _portal_at_discovery(request: Request) -> Weather:
-    return Weather(answer=response("200 OK", _LOGIN_PAGE)) if request.path.startswith("/.well-known/") else CLEAR
+def _portal_at_discovery(request: Request) -> Interference:
+    return Interference(answer=response("200 OK", _LOGIN_PAGE)) if request.path.startswith("/.well-known/") else CLEAR
 
 
-def _portal(request: Request) -> Weather:
+def _portal(request: Request) -> Interference:
     # Some redirect, some answer in the server's place.
     if request.method == "GET":
-        return Weather(answer=response("302 Found", "", "Location: http://portal.example/login"))
-    return Weather(answer=response("200 OK", _LOGIN_PAGE))
+        return Interference(answer=response("302 Found", "", "Location: http://portal.example/login"))
+    return Interference(answer=response("200 OK", _LOGIN_PAGE))
 
 
-def _slow(seconds: float, _: Request) -> Weather:
-    return Weather(after=seconds)
+def _slow(seconds: float, _: Request) -> Interference:
+    return Interference(after=seconds)
 
 
-def _failing(_: Request) -> Weather:
-    return Weather(answer=response("500 Internal Server Error", "Internal Server Error", kind="text/plain"))
+def _failing(_: Request) -> Interference:
+    return Interference(answer=response("500 Internal Server Error", "Internal Server Error", kind="text/plain"))
 
 
-def _too_many(_: Request) -> Weather:
-    return Weather(answer=response("429 Too Many Requests", "slow down", "Retry-After: 1", kind="text/plain"))
+def _too_many(_: Request) -> Interference:
+    return Interference(answer=response("429 Too Many Requests", "slow down", "Retry-After: 1", kind="text/plain"))
 
 
-def _no_authorization_server(request: Request) -> Weather:
+def _no_authorization_server(request: Request) -> Interference:
     if not request.path.startswith(_AUTHORIZATION_SERVER):
         return CLEAR
-    return Weather(answer=response("503 Service Unavailable", "down for maintenance", kind="text/plain"))
+    return Interference(answer=response("503 Service Unavailable", "down for maintenance", kind="text/plain"))
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Weather:
+class Interference:
     """What becomes of one request.
 
     `after` are seconds that pass before anything is answered; `answer` is sent in the server's place, None for its own.
@@ -42,8 +42,8 @@ class Weather:
     answer: bytes | None = None
 
 
-CLEAR = Weather()
-Behaviour = Callable[[Request], Weather]
+CLEAR = Interference()
+Behaviour = Callable[[Request], Interference]
 
 
 def response(status: str, body: str, *headers: str, kind: str = "text/html; charset=utf-8") -> bytes:
@@ -151,11 +151,11 @@ class Wire:
                 headers = [line for line in lines[1:] if not line.lower().startswith("connection:")]
                 length = next((int(one[15:]) for one in headers if one.lower().startswith("content-length:")), 0)
                 body = await reader.readexactly(length)
-            weather = self.behaviour(Request(method, path)) if self.behaviour is not None else CLEAR
-            self.spoilt += weather != CLEAR
-            await asyncio.sleep(weather.after)
-            if weather.answer is not None:
-                writer.write(weather.answer)
+            interference = self.behaviour(Request(method, path)) if self.behaviour is not None else CLEAR
+            self.spoilt += interference != CLEAR
+            await asyncio.sleep(interference.after)
+            if interference.answer is not None:
+                writer.write(interference.answer)
             else:
                 # One request to a connection, so that each is looked at.
                 await self._pass_on("\r\n".join([lines[0], *headers, "Connection: close", "", ""]), body, writer)

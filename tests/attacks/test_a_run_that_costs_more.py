@@ -19,7 +19,7 @@ from demo.evidence.model import ModelBounds
 from demo.evidence.shop import Order
 from demo.model.driving import PURCHASE
 from demo.model.script import keep
-from demo.model.spending import Purse
+from demo.model.spending import Budget
 from deputize.errors import EnvironmentNotReady
 from deputize.evidence import Money
 from tests.unit.model.conftest import agent, server
@@ -58,7 +58,7 @@ def test_what_a_purchase_took_is_counted_or_ends_the_run(
             return call if name == "call" else getattr(agent, name)
 
     if weakened:
-        monkeypatch.setattr(Purse, "paid", lambda purse, price: "")
+        monkeypatch.setattr(Budget, "paid", lambda budget, price: "")
     looks = {"calls": [{"tool": "listMcpShopInventory"}]}
     buys = {"times": 3, "calls": [{"tool": PURCHASE, "arguments": BUY}]}
     run = model.drive(Shop(), "x", script(looks, buys), ModelBounds(spending=Money(3000)))  # type: ignore[arg-type]  # it is one

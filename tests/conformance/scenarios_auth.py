@@ -112,7 +112,7 @@ def _use(agent: Agent) -> None:
 
 def _use_as_machine(agent: Agent, request: TokenRequest) -> None:
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
-        return agent.login_as_machine(request, scopes)
+        return agent.authorizer.by_machine(request, scopes)
 
     listed = agent.tools(obtain=obtain)
     assert listed.status == 200, listed

@@ -75,13 +75,13 @@ import contextlib, json, os, pathlib, sys, uvicorn
 from starlette.applications import Starlette
 from demo import tracing
 from demo.shop.app import create_shop
-from demo.shop.config import Behind, ShopConfig
+from demo.shop.config import WarehouseConfig, ShopConfig
 from demo.tracing import serving, wanted
 port, issuer, database, settings = sys.argv[1:]
 client, secret = json.loads(sys.stdin.readline())
 given = json.loads(settings)
 if "warehouse" in given:
-    given["warehouse"] = Behind(given["warehouse"], f"{issuer}/internal")
+    given["warehouse"] = WarehouseConfig(given["warehouse"], f"{issuer}/internal")
 shop = create_shop(ShopConfig(base_url=f"http://127.0.0.1:{port}", database=pathlib.Path(database), issuer=issuer,
     introspection=(client, secret), **given))
 @contextlib.asynccontextmanager

@@ -71,7 +71,7 @@ def test_a_command_that_is_told_to_end_in_the_middle_ends_in_order(
 
 IN_A_LOOP = """
 import os, signal, sys, anyio
-from deputize.signals import end_in_order, heard
+from deputize.signals import end_in_order, received
 
 async def main():
     try:
@@ -89,7 +89,7 @@ end_in_order()
 try:
     anyio.run(main)
 except KeyboardInterrupt:
-    print("interrupted", heard())
+    print("interrupted", received())
 """
 
 
@@ -243,12 +243,12 @@ def test_a_signal_that_was_ignored_stays_ignored(demo: Command, ignored: str) ->
 
 
 def test_an_ignored_signal_is_ignored_again_after_a_world_was_taken_down() -> None:
-    from deputize.signals import undisturbed
+    from deputize.signals import signals_ignored
 
     before = signal.getsignal(signal.SIGHUP)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with undisturbed():
+        with signals_ignored():
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGTERM)
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -28,7 +28,7 @@ from talk.rehearsal.faults import FAULTS
 from talk.rehearsal.playing import Cell, Outcome, Pass, Performance, in_order
 from talk.rehearsal.presenter import Presenter
 from talk.rehearsal.table import Report
-from talk.rehearsal.wire import CLEAR, Weather, Wire, response
+from talk.rehearsal.wire import CLEAR, Interference, Wire, response
 from talk.results import BeatResult, StepResult
 from talk.script import load_talk
 
@@ -105,7 +105,7 @@ def test_the_wire_spoils_what_it_is_told_to_and_nothing_else(origin: int) -> Non
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
-    broken = Weather(answer=response("502 Bad Gateway", "no"))
+    broken = Interference(answer=response("502 Bad Gateway", "no"))
     with Wire(origin) as wire:
         with wire.misbehaving(lambda request: broken if request.path == "/mcp" else CLEAR):
             assert get("/mcp") == (502, b"no")

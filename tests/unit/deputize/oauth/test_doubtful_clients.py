@@ -243,7 +243,7 @@ def test_a_machine_without_a_client_id_registers_for_what_it_uses(
     }
     auth_server.registration = {"client_secret": SECRET}
     for _ in range(2):
-        assert agent.login_as_machine(TokenRequest(), ("jobs:run",)).client_id == "client-1"
+        assert agent.authorizer.by_machine(TokenRequest(), ("jobs:run",)).client_id == "client-1"
     (asked,) = auth_server.registered
     assert asked["grant_types"] == ["client_credentials"]
     assert asked["token_endpoint_auth_method"] == ("client_secret_post" if sent == "form" else "client_secret_basic")
@@ -254,7 +254,7 @@ def test_a_machine_without_a_client_id_registers_for_what_it_uses(
 
 
 def test_a_workload_with_an_assertion_registers_for_that_grant(auth_server: AuthServer, agent: Agent) -> None:
-    agent.login_as_machine(TokenRequest(assertion="signed.by.platform"))
+    agent.authorizer.by_machine(TokenRequest(assertion="signed.by.platform"))
     assert auth_server.registered[0]["grant_types"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
 
 
@@ -268,7 +268,7 @@ def test_what_a_token_is_asked_for_can_be_set(auth_server: AuthServer, tmp_path:
     agent.finish_login(pending, timeout=10)
     agent.refresh()
     auth_server.registration = {"client_secret": SECRET}
-    agent.login_as_machine(TokenRequest())
+    agent.authorizer.by_machine(TokenRequest())
     assert [form.get("resource") for form in auth_server.forms] == [expected] * 4
     assert auth_server.shop.fake.to("/device_authorization")[0].form.get("resource") == expected
     assert ("resource=" in pending.url) is (expected is not None)

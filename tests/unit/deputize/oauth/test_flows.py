@@ -91,9 +91,9 @@ class Strict:
 
 def log_in(agent: Agent, flow: LoginFlow) -> None:
     if flow is CLIENT_CREDENTIALS:
-        agent.login_as_machine(TokenRequest(), ("shop:read",))
+        agent.authorizer.by_machine(TokenRequest(), ("shop:read",))
     elif flow is ASSERTION:
-        agent.login_as_machine(TokenRequest(assertion="signed.by.platform"), ("shop:read",))
+        agent.authorizer.by_machine(TokenRequest(assertion="signed.by.platform"), ("shop:read",))
     elif flow is DEVICE:
         agent.finish_login(agent.start_login(("shop:read",), DEVICE), timeout=10)
     else:

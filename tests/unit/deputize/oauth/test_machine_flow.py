@@ -35,7 +35,7 @@ def test_a_key_signs_an_assertion_for_this_authorization_server_alone(
         issuer=auth_server.base,
     )
     agent = agent_at(auth_server.base, tmp_path, identity=identity)
-    assert agent.login_as_machine(TokenRequest()).client_id == "robot"
+    assert agent.authorizer.by_machine(TokenRequest()).client_id == "robot"
     (form,) = auth_server.forms
     assert form["client_assertion_type"] == ["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"]
     claims = jwt.decode(form["client_assertion"][0], key, algorithms=[algorithm]).claims
@@ -48,7 +48,7 @@ def test_a_key_signs_an_assertion_for_this_authorization_server_alone(
 
 def test_a_workloads_assertion_is_presented_as_the_grant(auth_server: AuthServer, tmp_path: Path) -> None:
     agent = agent_at(auth_server.base, tmp_path, client_id="workload")
-    agent.login_as_machine(TokenRequest(assertion="signed.by.platform"), ("jobs:run",))
+    agent.authorizer.by_machine(TokenRequest(assertion="signed.by.platform"), ("jobs:run",))
     (form,) = auth_server.forms
     assert form["grant_type"] == [JWT_BEARER]
     assert form["assertion"] == ["signed.by.platform"]
@@ -62,7 +62,7 @@ def test_an_employers_id_token_is_exchanged_for_an_assertion(auth_server: AuthSe
     )
     idp = IdentityProvider(f"{auth_server.base}/idp/token", "https://idp.example", "agent-at-idp", "id.token.of-alice")
     agent = agent_at(auth_server.base, tmp_path, client_id="agent")
-    agent.login_as_machine(TokenRequest(idp=idp))
+    agent.authorizer.by_machine(TokenRequest(idp=idp))
     (exchanged,) = (request.form for request in auth_server.shop.fake.to("/idp/token"))
     assert exchanged["subject_token"] == ["id.token.of-alice"]
     assert exchanged["requested_token_type"] == [jag]
@@ -79,13 +79,13 @@ def test_an_exchange_that_gives_no_assertion_ends_there(auth_server: AuthServer,
     auth_server.shop.fake.on["/idp/token"] = answer
     idp = IdentityProvider(f"{auth_server.base}/idp/token", "https://idp.example", "agent-at-idp", "id.token.of-alice")
     with pytest.raises(OAuthRefused, match="exchanges no assertion"):
-        agent_at(auth_server.base, tmp_path, client_id="agent").login_as_machine(TokenRequest(idp=idp))
+        agent_at(auth_server.base, tmp_path, client_id="agent").authorizer.by_machine(TokenRequest(idp=idp))
     assert auth_server.forms == []
 
 
 def test_credentials_that_are_refused_are_told(auth_server: AuthServer, tmp_path: Path) -> None:
     auth_server.shop.polls(oauth("invalid_client", 401))
     with pytest.raises(OAuthRefused) as refused:
-        agent_at(auth_server.base, tmp_path, client_id="robot").login_as_machine(TokenRequest())
+        agent_at(auth_server.base, tmp_path, client_id="robot").authorizer.by_machine(TokenRequest())
     assert refused.value.oauth_error == "invalid_client"
     auth_server.shop.polls(granted())

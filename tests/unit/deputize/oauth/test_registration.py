@@ -151,7 +151,7 @@ def test_the_form_names_the_client_at_every_endpoint_also_where_the_secret_goes_
     log_in(agent)
     agent.view(agent.refresh())
     agent.logout()
-    agent.login_as_machine(TokenRequest())
+    agent.authorizer.by_machine(TokenRequest())
     asked = {
         path: auth_server.shop.fake.to(path) for path in ("/device_authorization", "/token", "/introspect", "/revoke")
     }
