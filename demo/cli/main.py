@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 
 from demo.cli.commands import COMMANDS, VALUES, command_at
@@ -66,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Ctrl-C may strike while a library cleans up; what it then leaves unsaid is not for the audience.
         sys.unraisablehook = lambda _: None
         threading.excepthook = _broke_beside
+        if not sys.warnoptions:
+            # Nor is what a library says to its programmers, such as of a model's answer that it cannot count.
+            warnings.simplefilter("ignore")
     try:
         code = run(given)
     except ExplainedError as error:

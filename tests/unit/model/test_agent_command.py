@@ -147,6 +147,16 @@ def test_at_the_open_door_the_same_script_buys_for_nobody(demo: Command) -> None
     assert done.returncode == 0 and order["user"] is None
 
 
+def test_what_a_library_says_of_an_odd_answer_is_on_no_screen(demo: Command, endpoint: Fake) -> None:
+    usage = {"prompt_tokens": -1, "completion_tokens": 1, "total_tokens": 0}
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Done."}, "finish_reason": "stop"}
+    whole = {"id": "x", "object": "chat.completion", "created": 1, "model": "tiny", "choices": [choice], "usage": usage}
+    endpoint.answer = lambda handler, _: handler.say_json(200, whole)
+    done = demo.process("--json", "agent", TASK, "--open", "--model", "openai:tiny", "--base-url", endpoint.url)
+    assert (done.returncode, told(done)["reason"]) == (0, "done")
+    assert "Warning" not in done.stderr
+
+
 def test_without_the_extra_it_says_what_to_install(demo: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("demo.model.choosing.find_spec", lambda name: None)
     done = demo("--json", "agent", TASK)
