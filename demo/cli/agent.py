@@ -171,8 +171,9 @@ def asking(cast: Cast, stage: Stage, limit: Money | None = None) -> Obtain:
     logins = LoggingIn(agent, stage, human=cast.humans.human() if cast.server.ours else None, spending=spending)
 
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
-        more = [scope for scope in scopes if held is None or scope not in held.scope]
-        stage.note(f"The server asks for more: {' '.join(more) or 'a login'}. The human is asked.")
+        more = [scope for scope in scopes if held is not None and scope not in held.scope]
+        wanted = f"asks for more: {' '.join(more)}" if more else "wants a login"
+        stage.note(f"The server {wanted}. The human is asked.")
         try:
             return logins.by(logins.choose(), scopes).token
         finally:
