@@ -128,6 +128,7 @@ class Conversation:
 
         self._settings = ModelSettings(max_tokens=max(1, min(tokens, LONGEST_ANSWER)), max_retries=1)
         response = bounded.run(asked, seconds, lambda: asking.late(self._model, seconds))
+        _make_sendable(response)
         self._messages.append(response)
         counted = isinstance(self._model, Endpoint)
         return Answer(
@@ -162,6 +163,14 @@ class Conversation:
                 outcome="success" if came.ended == "allowed" else "failed",
             )
         )
+
+
+def _make_sendable(response: ModelResponse) -> None:
+    """Replace half characters (lone surrogates): JSON may hold them, and what was said is sent again, in UTF-8."""
+    for part in response.parts:
+        for name, value in [*vars(part).items()]:
+            if isinstance(value, str) and not value.isascii():
+                setattr(part, name, value.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _played(player: Player, prompt: str, name: str) -> FunctionModel:

@@ -113,6 +113,14 @@ def test_a_model_that_goes_astray_ends_at_a_bound_and_buys_nothing(
     assert len(endpoint.asked) <= max(bounds.steps, 4)
 
 
+def test_half_a_character_of_a_model_ends_nothing(agent: Agent, endpoint: Fake) -> None:
+    half = "half \ud800"
+    endpoint.answer = openai(lambda read: ("", []) if read else (half, [(half, BUY), ("buyMcpShopItem", half)]))
+    run = driven(agent, endpoint)
+    assert (run.end.reason, run.end.calls, run.fault) == ("done", 2, None)
+    assert not run.orders
+
+
 def test_what_does_not_fit_a_tool_is_the_servers_to_say_and_the_model_reads_it(agent: Agent, endpoint: Fake) -> None:
     def brain(read: list[str]) -> tuple[str, list[tuple[str, str]]]:
         small = BUY.replace('"M"', '"small"')
