@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -148,7 +149,9 @@ def status(context: typer.Context) -> int:
         if playing:
             place += " (playing)"
         elif planned and not cursor.done:
-            place += repeated(" (interrupted: demo next goes on with it)", settings)
+            elsewhere = settings.local and not local_run and not opened.at_own_worker
+            there = f" --server {shlex.quote(about['server'])}" if elsewhere else ""
+            place += repeated(f" (interrupted: demo next{there} goes on with it)", settings)
         console.print(place, style="bold", markup=False)
         gone = f"{told(stands.gone)} of {told(60 * plan.minutes)} gone"
         held = f", and {told(stands.held)} held for questions" if stands.held >= 1 else ""

@@ -354,7 +354,10 @@ def _beat(director: Director, beat: str) -> PlannedBeat:
 def _planned(plan: Plan, beat: str) -> PlannedBeat:
     planned = plan.find(beat) or plan.encore(beat)
     if planned is None:
-        raise UsageError(f"beat {beat!r} is not in the plan {plan.id!r}", do="see the plan with: demo list")
+        from talk.script.source import nearest
+
+        close = nearest(beat, [one.id for one in (*plan.beats, *plan.encores)])
+        raise UsageError(f"beat {beat!r} is not in the plan {plan.id!r}", do=f"see the plan with: demo list{close}")
     return planned
 
 

@@ -56,6 +56,7 @@ def complains(finished: subprocess.CompletedProcess[str], code: int, *says: str)
         (["token"], 4, "demo login"),
         (["revoke"], 4, "--id"),
         (["goto", "BUY"], 2, "did you mean buy?"),
+        (["run", "--to", "mpc"], 2, "did you mean mcp?"),
         (["next", "--server", "http://the shop"], 2, "no server's URL"),
         (["next", "--server", "https://shop.example/#mcp"], 2, "no server's URL"),
         (["next", "--server", "https://me:secret@shop.example"], 2, "holds a user name or a password"),
