@@ -1,4 +1,4 @@
-"""Nobody is sent to a place that a stranger chose without having seen it, and no redirect URI is a pattern.
+"""Nobody is sent to a place that somebody else chose without having seen it, and no redirect URI is a pattern.
 
 RFC 9700 section 4.11.2: an authorization server that answers each bad request with a redirect is an open redirector for
 whoever registers a client. Section 2.1: redirect URIs are compared as strings; patterns have been the hole again and

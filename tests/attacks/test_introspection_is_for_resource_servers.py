@@ -65,7 +65,7 @@ def test_the_resource_server_learns_of_tokens_for_it_alone(house: House, where: 
     assert introspect(house, other["access_token"], RESOURCE_SERVER).json() == {"active": False}
 
 
-def test_an_endpoint_that_tells_every_client_that_authenticates_tells_a_stranger_everything(
+def test_an_endpoint_that_tells_every_client_that_authenticates_tells_anybody_everything(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What these tests would see there."""

@@ -71,7 +71,7 @@ def test_a_no_after_a_yes_to_the_same_request_is_a_no(house: House) -> None:
     assert house.exchange(before).json()["error"] == "invalid_grant"
 
 
-def test_a_stranger_with_the_same_link_ends_nobody_elses_yes(house: House) -> None:
+def test_somebody_else_with_the_same_link_ends_nobody_elses_yes(house: House) -> None:
     before = yes(house, spending=6000)
     house.authorize(authorization_details=house.spending(2500)).sign_in("grace@example.com").decide("deny")
     assert limit_of(house.exchange(before).json()) == 6000

@@ -164,7 +164,7 @@ def test_keys_that_cannot_be_read_say_nothing_against_a_token(apart: Shop) -> No
     assert apart.call(READ, token=token).status_code == 200
 
 
-@pytest.mark.parametrize("wrong", [{"INTROSPECTION_CLIENT_SECRET": "wrong"}, {"INTROSPECTION_CLIENT_ID": "stranger"}])
+@pytest.mark.parametrize("wrong", [{"INTROSPECTION_CLIENT_SECRET": "wrong"}, {"INTROSPECTION_CLIENT_ID": "unknown"}])
 def test_credentials_that_the_auth_server_does_not_know_are_named_and_fixed_by_a_restart(
     process: ShopProcess, wrong: dict[str, str]
 ) -> None:

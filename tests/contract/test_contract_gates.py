@@ -86,8 +86,8 @@ def another_key(shop: Shop) -> str:
     from joserfc import jws
     from joserfc.jwk import ECKey
 
-    stranger = ECKey.generate_key("P-256", {"kid": "stranger"})
-    return jws.serialize_compact({"alg": "ES256", "typ": "at+jwt", "kid": "stranger"}, b"{}", stranger)
+    other = ECKey.generate_key("P-256", {"kid": "other"})
+    return jws.serialize_compact({"alg": "ES256", "typ": "at+jwt", "kid": "other"}, b"{}", other)
 
 
 def unsigned(shop: Shop) -> str:
@@ -104,7 +104,7 @@ TOKENS: dict[str, tuple[Callable[[Shop], str], str, str, dict[str, str]]] = {
     "rubbish": (lambda _: "rubbish", "malformed", "main", {}),
     "three parts of rubbish": (lambda _: "a.b.c", "malformed", "main", {}),
     "alg none": (unsigned, "signature", "algorithm", {}),
-    "a stranger's key": (another_key, "signature", "key", {}),
+    "another key": (another_key, "signature", "key", {}),
     "forged": (forged, "signature", "main", {}),
     "no sub": (lambda shop: shop.token(sub=None), "malformed", "claim", {}),
     "no exp": (lambda shop: shop.token(exp=None), "malformed", "claim", {}),
@@ -267,16 +267,16 @@ def test_a_banned_agent_may_only_say_please(shop: Shop) -> None:
 
 def test_the_first_gate_that_objects_speaks(shop: Shop) -> None:
     """One purchase that every gate would refuse, fixed gate by gate."""
-    stranger = shop.grant(human=MALLORY, scope=("openid",), limit=None)
-    shop.issuer.revoke("session", stranger.session.id, human=MALLORY)
+    other = shop.grant(human=MALLORY, scope=("openid",), limit=None)
+    shop.issuer.revoke("session", other.session.id, human=MALLORY)
     standing = shop.grant(human=MALLORY, scope=("openid",), limit=None)
     welcome = shop.grant(scope=("openid",), limit=None)
     may_buy = shop.grant(scope=("shop:buy",), limit=None)
     elsewhere = {"aud": "https://elsewhere.example"}
     attempts = [
-        shop.token(stranger, iss="https://other.example", **elsewhere),
-        shop.token(stranger, **elsewhere),
-        shop.token(stranger),
+        shop.token(other, iss="https://other.example", **elsewhere),
+        shop.token(other, **elsewhere),
+        shop.token(other),
         shop.token(standing),
         shop.token(welcome),
         shop.token(may_buy),

@@ -55,12 +55,12 @@ def test_made_up_keys_cannot_make_the_shop_hammer_the_auth_server(apart: Shop) -
     from joserfc import jws
     from joserfc.jwk import ECKey
 
-    stranger = ECKey.generate_key("P-256")
+    other = ECKey.generate_key("P-256")
     apart.issuer.switch.asked.clear()
     began = time.monotonic()
     for number in range(20):
         header = {"alg": "ES256", "typ": "at+jwt", "kid": f"made up {number}"}
-        answer = apart.call(READ, token=jws.serialize_compact(header, b"{}", stranger))
+        answer = apart.call(READ, token=jws.serialize_compact(header, b"{}", other))
         assert (answer.status_code, refusal(answer)["rule"]) == (401, "token.signature")
     assert set(apart.issuer.switch.asked) == {JWKS}
     assert len(apart.issuer.switch.asked) <= 1 + (time.monotonic() - began) / LOOK_SECONDS

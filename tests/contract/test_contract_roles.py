@@ -155,8 +155,8 @@ def test_an_extra_audience_is_off_by_default_and_the_doctor_calls_it_a_weakening
         assert refusal(shop.call("listMcpShopInventory", token=login))["rule"] == "token.type"
         admin = shop.http.post(f"{shop.base}/admin/door", headers={"authorization": f"Bearer {by_device}"}, json={})
         assert refusal(admin)["rule"] == "token.audience", "it weakens no other door"
-        stranger = token(workos, shop, "mallory")
-        assert refusal(shop.call("listMcpShopInventory", token=stranger))["rule"] == "allowlist.user", "example.org"
+        other = token(workos, shop, "mallory")
+        assert refusal(shop.call("listMcpShopInventory", token=other))["rule"] == "allowlist.user", "example.org"
         told = json.loads(demo("doctor", "--server", shop.resource, "--json").stdout)["findings"]
     (found,) = (finding for finding in told if finding["name"] == "weakened")
     assert found["mark"] == "warn" and ENVIRONMENT in found["detail"]

@@ -133,7 +133,7 @@ def test_control_c_ends_the_wait_and_leaves_the_terminal_as_it_was(terminal: Any
 
 
 @pytest.fixture
-def stranger() -> Iterator[AuthServer]:
+def other_server() -> Iterator[AuthServer]:
     """Somebody else's server: a browser flow only, opaque tokens."""
     with faking() as fake:
         auth_server = AuthServer(_shop(fake))
@@ -147,11 +147,11 @@ def _shop(fake: Fake) -> Shop:
     return Shop(fake)
 
 
-def test_at_a_strangers_server_without_a_terminal_the_address_is_read_from_stdin(
-    demo: Command, stranger: AuthServer
+def test_at_another_server_without_a_terminal_the_address_is_read_from_stdin(
+    demo: Command, other_server: AuthServer
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "demo", "--server", f"{stranger.base}/mcp", "--json", "login"],
+        [sys.executable, "-m", "demo", "--server", f"{other_server.base}/mcp", "--json", "login"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -175,15 +175,15 @@ def test_at_a_strangers_server_without_a_terminal_the_address_is_read_from_stdin
     said = json.loads(out)
     assert said["flow"] == "browser" and "no device flow" in said["why"]
     assert said["scopes"] == ["files:read"], "what the server's own metadata names is asked for"
-    assert stranger.registered[0]["application_type"] == "native"
+    assert other_server.registered[0]["application_type"] == "native"
 
 
-def test_an_opaque_token_is_shown_for_what_it_is(demo: Command, stranger: AuthServer) -> None:
+def test_an_opaque_token_is_shown_for_what_it_is(demo: Command, other_server: AuthServer) -> None:
     def finish(url: str) -> None:
         threading.Thread(target=come_back, args=(answered(url),), daemon=True).start()
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "demo", "--server", f"{stranger.base}/mcp", "login"],
+        [sys.executable, "-m", "demo", "--server", f"{other_server.base}/mcp", "login"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -200,10 +200,10 @@ def test_an_opaque_token_is_shown_for_what_it_is(demo: Command, stranger: AuthSe
     assert process.returncode == 0, err
     assert "Opaque" in out and "not to be known here" in out
     assert "access-0123456789" not in out
-    logout = demo("--server", f"{stranger.base}/mcp", "logout")
+    logout = demo("--server", f"{other_server.base}/mcp", "logout")
     assert logout.returncode == 0
     assert "no revocation endpoint" in " ".join(logout.stdout.split())
-    stranger.shop.polls(Reply(500))
+    other_server.shop.polls(Reply(500))
 
 
 def test_one_thing_more_is_asked_for_from_the_command_line(demo: Command) -> None:
@@ -218,12 +218,12 @@ def test_one_thing_more_is_asked_for_from_the_command_line(demo: Command) -> Non
     assert set(scopes) == {"openid", "shop:read", "user:read"}
 
 
-def test_a_busy_strangers_server_is_waited_for_with_a_countdown(terminal: Any, stranger: AuthServer) -> None:
-    stranger.shop.fake.on["/mcp"] = [
+def test_a_busy_other_server_is_waited_for_with_a_countdown(terminal: Any, other_server: AuthServer) -> None:
+    other_server.shop.fake.on["/mcp"] = [
         Reply(429, headers=(("retry-after", "1"),)),
         Reply(404),  # somebody looks whether it is ours: the talk's own look, not the call
         Reply(429, headers=(("retry-after", "2"),)),
     ]
-    screen = terminal("--server", f"{stranger.base}/mcp", "call", "x", "--patience", "5")
+    screen = terminal("--server", f"{other_server.base}/mcp", "call", "x", "--patience", "5")
     screen.until(r"waiting for the server to be free .*\(\d s at most\)")
     assert screen.wait(30) in (1, 4, 5)

@@ -199,7 +199,7 @@ def test_the_bundled_server_named_by_its_url_plays_all_but_its_restart(demo: Com
     assert "this state folder" in beats["where-agents-run"]["skipped"]
 
 
-def test_at_a_strangers_server_what_it_cannot_do_is_skipped_with_the_reason(demo: Command) -> None:
+def test_at_another_server_what_it_cannot_do_is_skipped_with_the_reason(demo: Command) -> None:
     with listening(corner_shop(), AuthServer()) as url:
         refused = demo("run", "--ci", "--server", url, "--json", "-")
         told = json.loads(fine(demo("run", "--ci", "--server", url, "--json", "-", "--max-skipped", "90")))

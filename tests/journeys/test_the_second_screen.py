@@ -217,8 +217,8 @@ def test_a_phone_reaches_the_page_through_the_room_while_it_is_served(
         process, addresses = down.enter_context(serving(demo))
         tab = down.enter_context(browser.new_context(viewport=SIZES["phone"])).new_page()
         address = next(one for one in addresses if one.startswith(room.url))
-        stranger = tab.goto(f"{room.url}/presenter")
-        assert stranger is not None and stranger.status == 401
+        other = tab.goto(f"{room.url}/presenter")
+        assert other is not None and other.status == 401
         tab.goto(address)
         tab.wait_for_selector("#main:not([hidden])")
         assert tab.url == f"{room.url}/presenter/"

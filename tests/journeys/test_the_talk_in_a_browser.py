@@ -1,4 +1,4 @@
-"""A person at the terminal plays the login beat at a stranger's server that knows a login in the browser only."""
+"""A person at the terminal plays the login beat at another server that knows a login in the browser only."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_what_is_wrong_with_a_clients_own_request_is_told_to_it_by_redirect(hous
     "values",
     [
         {"client_id": None},
-        {"client_id": "stranger"},
+        {"client_id": "unknown"},
         {"client_id": ["demo-agent", "demo-agent"]},
         {"client_id": "demo-shop"},
         {"client_id": "demo-console"},
@@ -124,7 +124,7 @@ def test_a_request_that_no_longer_reads_gets_a_page(house):
         assert house.http.get(path, params={"request": "x=%ff"}, follow_redirects=True).status_code in (200, 400)
     browser = house.browser()
     browser.consent(house.ask().json()["user_code"])
-    for text in ("x=%ff", "", "client_id=stranger", "x" * 10_000):
+    for text in ("x=%ff", "", "client_id=unknown", "x" * 10_000):
         assert browser.get("/device/consent", request=text, tab=browser.at.params["tab"]).status_code == 400
 
 
@@ -207,7 +207,7 @@ def test_another_clients_attempt_with_a_used_code_ends_nothing(house):
     ("values", "error"),
     [
         ({"client_id": "demo-rival"}, "invalid_grant"),
-        ({"client_id": "stranger"}, "invalid_client"),
+        ({"client_id": "unknown"}, "invalid_client"),
         ({"redirect_uri": "http://127.0.0.1:49153/callback"}, "invalid_grant"),
         ({"code_verifier": "w" * 43}, "invalid_grant"),
         ({"code_verifier": CHALLENGE}, "invalid_grant"),

@@ -24,7 +24,7 @@ def test_a_device_gets_two_codes_and_where_to_type_one_of_them(house):
 @pytest.mark.parametrize(
     ("values", "error"),
     [
-        ({"client_id": "stranger"}, "invalid_client"),
+        ({"client_id": "unknown"}, "invalid_client"),
         ({"client_id": None}, "invalid_client"),
         ({"client_id": "demo-shop"}, "invalid_client"),
         ({"scope": None}, "invalid_scope"),

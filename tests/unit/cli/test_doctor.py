@@ -60,10 +60,10 @@ def test_a_server_that_is_silent_or_none_is_a_fault_with_its_mend(demo: Command)
     silent = demo("doctor", "--server", "http://127.0.0.1:9/mcp", "--json")
     with faking() as fake:
         fake.on["/mcp"] = Reply(200, body=b"<p>hello", headers=(("content-type", "text/html"),))
-        stranger = demo("doctor", "--server", f"{fake.base}/mcp", "--json")
+        other = demo("doctor", "--server", f"{fake.base}/mcp", "--json")
     for finished, why, fix in (
         (silent, "cannot be reached", "check --server and the network"),
-        (stranger, "", "it takes the server's MCP URL"),
+        (other, "", "it takes the server's MCP URL"),
     ):
         assert finished.returncode == 3
         told = {finding["name"]: finding for finding in json.loads(finished.stdout)["findings"]}

@@ -19,8 +19,8 @@ def test_the_doors_refusal_names_the_admin_who_then_does_it(demo: Command) -> No
     assert refused["exit_code"] == 4
     assert ADMIN in refused["why"] and f"--account {ADMIN}" in refused["do"]
     assert [account.email for account in ACCOUNTS if account.is_admin] == [ADMIN]
-    stranger = json.loads(demo("--json", "door", "open", "--close", "--account", "mallory@example.org").stdout)["error"]
-    assert (stranger["exit_code"], stranger["do"]) == (4, refused["do"])
+    other = json.loads(demo("--json", "door", "open", "--close", "--account", "mallory@example.org").stdout)["error"]
+    assert (other["exit_code"], other["do"]) == (4, refused["do"])
     done = demo("--json", "door", "open", "--stock", "7", "--account", ADMIN)
     assert json.loads(done.stdout)["stock"] == 7, done.stderr
     told = json.loads(demo("--json", "door", "protected", "--text", "Two for one.", "--account", ADMIN).stdout)

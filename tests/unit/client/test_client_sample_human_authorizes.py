@@ -56,7 +56,7 @@ def test_a_request_that_is_sent_back_unasked_is_refused_with_the_authorization_s
 
 def test_a_request_that_cannot_be_trusted_is_said_to_be_so(base_url: str) -> None:
     with pytest.raises(OAuthRefused, match="cannot decide") as caught:
-        SampleHuman(ALICE).authorize(link(base_url, client_id="stranger"), True)
+        SampleHuman(ALICE).authorize(link(base_url, client_id="unknown"), True)
     assert "cannot be trusted" in (caught.value.why or "")
 
 

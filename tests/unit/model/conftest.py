@@ -37,7 +37,7 @@ def agent(server: str) -> Agent:
 
 
 @pytest.fixture
-def stranger(server: str) -> Agent:
+def fresh_agent(server: str) -> Agent:
     """An agent that has not logged in."""
     return Agent(server, store=MemoryStore().at(server))
 

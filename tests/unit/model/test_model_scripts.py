@@ -80,10 +80,10 @@ def test_the_same_run_again_buys_nothing_twice(agent: Agent) -> None:
     assert first.orders[0].id == second.orders[0].id and second.end.spent is None
 
 
-def test_a_line_goes_by_what_was_read_and_takes_its_words_from_it(stranger: Agent) -> None:
-    log_in(stranger, SCOPES)
+def test_a_line_goes_by_what_was_read_and_takes_its_words_from_it(fresh_agent: Agent) -> None:
+    log_in(fresh_agent, SCOPES)
     run = model.drive(
-        stranger,
+        fresh_agent,
         "buy",
         script(
             {"calls": [{"tool": "listMcpShopInventory"}]},
@@ -118,13 +118,13 @@ def test_a_script_that_would_look_for_its_line_for_ever_ends(where: str) -> None
 
 
 @pytest.mark.parametrize("approve", [True, False], ids=["yes", "no"])
-def test_a_missing_scope_is_asked_of_the_human_whose_no_ends_the_run(stranger: Agent, approve: bool) -> None:
-    log_in(stranger, ("openid", "shop:read", "offline_access"))
+def test_a_missing_scope_is_asked_of_the_human_whose_no_ends_the_run(fresh_agent: Agent, approve: bool) -> None:
+    log_in(fresh_agent, ("openid", "shop:read", "offline_access"))
     run = model.drive(
-        stranger,
+        fresh_agent,
         "buy a shirt, size M",
         model.shipped(),
-        ask_human=lambda scopes: log_in(stranger, scopes, approve=approve),
+        ask_human=lambda scopes: log_in(fresh_agent, scopes, approve=approve),
     )
     asked = next(event for event in run.events if isinstance(event, HumanAsked))
     assert "shop:buy" in asked.scopes and asked.said == ("yes" if approve else "no")
@@ -153,9 +153,9 @@ def test_a_dear_purchase_is_approved_by_the_human_on_the_servers_page_or_not_mad
     assert refused.decisions[-1].rule == "limits.approval" and not refused.orders
 
 
-def test_where_nobody_can_be_asked_the_refusal_is_what_the_model_reads(stranger: Agent) -> None:
-    log_in(stranger, ("openid", "shop:read", "offline_access"))
-    run = model.drive(stranger, "buy a shirt, size M", model.shipped())
+def test_where_nobody_can_be_asked_the_refusal_is_what_the_model_reads(fresh_agent: Agent) -> None:
+    log_in(fresh_agent, ("openid", "shop:read", "offline_access"))
+    run = model.drive(fresh_agent, "buy a shirt, size M", model.shipped())
     assert run.decisions[-1].rule == "scope.insufficient" and run.end.reason == "done" and not run.orders
 
 

@@ -74,7 +74,7 @@ def test_the_browser_flow_logs_the_sdks_client_in_and_steps_up(server: str) -> N
     person = Person()
 
     async def main() -> tuple[list[str], Any]:
-        flow = BrowserFlow(f"{server}/mcp", open=person.page, name="A stranger's program")
+        flow = BrowserFlow(f"{server}/mcp", open=person.page, name="Somebody's program")
         async with (
             httpx2.AsyncClient(verify=False, auth=flow) as http,
             Client(streamable_http_client(f"{server}/mcp", http_client=http)) as client,
@@ -189,18 +189,18 @@ def test_one_request_given_up_does_not_end_anothers_login(server: str) -> None:
 
 
 @pytest.fixture
-def stranger() -> Iterator[Any]:
+def elsewhere() -> Iterator[Any]:
     with faking() as one:
         one.on["/"] = Reply(401, headers=(("www-authenticate", "Bearer"),))
         yield one
 
 
-def test_the_token_goes_to_its_own_server_only(server: str, stranger: Any) -> None:
+def test_the_token_goes_to_its_own_server_only(server: str, elsewhere: Any) -> None:
     person = Person()
     with httpx2.Client(verify=False, auth=DeviceFlow(f"{server}/mcp", show=person.code)) as http:
         assert http.post(f"{server}/mcp", json=LIST, headers=HEADERS).status_code == 200
-        assert http.get(f"{stranger.base}/").status_code == 401
-    (seen,) = stranger.requests
+        assert http.get(f"{elsewhere.base}/").status_code == 401
+    (seen,) = elsewhere.requests
     assert "authorization" not in seen.headers
     assert person.asked == 1
 
