@@ -15,6 +15,9 @@ LOOPBACK_HOSTS: Final = frozenset({LOOPBACK, "localhost", "::1"})
 """The hosts for which an authorization server goes without TLS, as `urlsplit` names them: these and no others. A name
 such as `a.localhost` may be resolved to another machine, so that `is_loopback` would promise too much there."""
 
+_NOT_HANDED_OUT: Final = range(20_000, 32_768)
+"""Below what Linux hands out (ip_local_port_range), and below the dynamic ports of others (RFC 6335 section 6)."""
+
 
 def is_loopback(host: str) -> bool:
     """Whether `host`, a name or an address with or without brackets, means this machine (RFC 6761 section 6.3, RFC 1122
@@ -68,7 +71,13 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
+    """A loopback port that nobody listens on at this moment, and that no system hands out by itself: until it is
+    listened on, neither whoever binds port 0 nor the near end of a connection is given it."""
+    import random
+
+    for port in random.sample(_NOT_HANDED_OUT, 100):
+        if is_free(port):
+            return port
     with _socket(LOOPBACK) as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])

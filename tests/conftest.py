@@ -32,6 +32,9 @@ HANGS = 60.0
 """Seconds: what has not ended by then hangs. A test that something is bounded holds it against this and against a fake
 that never comes to an end; with fewer seconds it would measure the machine."""
 
+COLOURS = ("CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "LINES", "NO_COLOR", "PY_COLORS")
+"""What decides of a program's colours and size, by convention, and by Rich and Typer."""
+
 
 def pytest_configure() -> None:
     """Hear Ctrl-C and a hang-up, also where a shell or `nohup` that runs the tests had them ignored, which processes
@@ -39,6 +42,9 @@ def pytest_configure() -> None:
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+    # What a CI system or a shell sets for the tests' own output would colour that of the commands.
+    for name in COLOURS:
+        os.environ.pop(name, None)
     # The same examples each time, with no bound of milliseconds for one, and none kept from an earlier run.
     hypothesis.settings.load_profile("ci")
 

@@ -78,6 +78,10 @@ def shop(base: str, database: Path, issuer: str, given: dict[str, Any]) -> Starl
         events.check = lambda connection, reliance, token, **named: check(
             connection, reliance, replace(token, chain=token.chain[:1]), **named
         )
+    if verify := given.get("verify"):
+        from demo.shop import stream
+
+        stream.VERIFY_SECONDS = verify  # type: ignore[misc]
     if given.get("retentive"):
         standing.void = lambda *_, **__: None
     if given.get("streamless"):

@@ -75,7 +75,7 @@ class Agent:
 
     def __init__(self, server: Server, token: str) -> None:
         self._token = token
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
 
     def call(self, tool: str, **arguments: Any) -> Told:
         """Call, and read the answer whole.

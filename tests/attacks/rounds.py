@@ -14,7 +14,7 @@ from demo.client.workos.people import People
 from demo.client.workos.preparing import prepare
 from demo.evidence.shop import Decision
 from deputize import MemoryStore
-from tests.conftest import console_at
+from tests.conftest import HANGS, console_at
 from tests.unit.auth_server.conftest import Browser, Clock, House
 from tests.unit.auth_server.handing_on import Parent, SubKey
 from tests.unit.auth_server.test_auth_server_dpop import Holder, login
@@ -23,7 +23,7 @@ from tests.unit.workos.conftest import BUY, CEILING, World, log_in
 
 def a_whole_round(world: World) -> None:
     """Log in, buy, read, renew, register, guess, administrate, revoke, reinstate."""
-    with httpx2.Client(base_url=world.base, trust_env=False, timeout=20) as http:
+    with httpx2.Client(base_url=world.base, trust_env=False, timeout=HANGS) as http:
         agent = world.agent()
         outcome = agent.call("buyMcpShopItem", {**BUY, "idempotencyKey": "one"})
         assert outcome.decision is not None and outcome.allowed

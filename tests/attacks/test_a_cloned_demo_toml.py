@@ -15,7 +15,7 @@ import pytest
 from demo.settings import settle, trust
 from deputize.errors import EnvironmentNotReady
 from tests import in_process
-from tests.conftest import Command
+from tests.conftest import HANGS, Command
 
 
 class Attacker(HTTPServer):
@@ -54,7 +54,7 @@ def attacker() -> Iterator[Attacker]:
             yield server
         finally:
             server.shutdown()
-            thread.join(timeout=5)
+            thread.join(timeout=HANGS)
 
 
 def in_folder(demo: Command, *line: str, **more: str) -> subprocess.CompletedProcess[str]:

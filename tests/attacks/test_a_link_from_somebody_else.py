@@ -16,6 +16,7 @@ import pytest
 from demo.auth_server.pages import visit
 from demo.auth_server.pages.device import DeviceQuestion
 from demo.auth_server.pages.visit import COOKIE
+from tests.conftest import HANGS
 from tests.unit.auth_server.conftest import Browser, House, clock, house, make_house
 from tests.unit.auth_server.test_auth_server_real_browser import chromium
 
@@ -107,7 +108,7 @@ def planting() -> Iterator[tuple[str, list[str]]]:
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}", links
         server.shutdown()
-        thread.join(5)
+        thread.join(HANGS)
 
 
 @pytest.mark.parametrize("weakened", [False, True])
@@ -123,7 +124,7 @@ def test_a_code_that_was_entered_under_a_planted_cookie_is_typed_once_more(
     thief.get("/device")
     links.append(str(thief.submit("/device", user_code=house.ask().json()["user_code"]).url))
     page = chromium.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(HANGS * 1000)
     page.goto(where)
     page.get_by_role("link").click()
     page.get_by_role("button", name="Alice Ito").click()

@@ -61,13 +61,13 @@ class Scene:
         params: dict[str, Any] = {"name": "buyMcpShopItem", "arguments": BUY, "_meta": meta}
         params |= {} if state is None else {"requestState": state}
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-        return httpx2.post(f"{self.base}/mcp", json=body, headers=headers, timeout=30, trust_env=False)
+        return httpx2.post(f"{self.base}/mcp", json=body, headers=headers, timeout=HANGS, trust_env=False)
 
 
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    monkeypatch.setattr(asking, "WAIT_SECONDS", 0.6)
-    monkeypatch.setattr(asking, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(asking, "WAIT_SECONDS", 2.0)
+    monkeypatch.setattr(asking, "LOOK_SECONDS", 0.05)
     (tmp_path / NAME).write_text(
         SHIPPED.text.replace("above = 5000", "above = 2000").replace("calls = 10 ", "calls = 99 ")
     )

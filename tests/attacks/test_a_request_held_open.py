@@ -19,6 +19,7 @@ import pytest
 from demo.auth_server.endpoints import account
 from demo.shop import introspection
 from demo.shop.facts import Standing
+from tests.conftest import HANGS
 from tests.unit.auth_server.conftest import House, claims, clock, house, make_house
 from tests.unit.shop.conftest import World, auth_server_running, open_world, world
 
@@ -28,7 +29,7 @@ __all__ = ["auth_server_running", "clock", "house", "make_house", "open_world", 
 def held_back(world: World, path: str, token: str, body: dict[str, Any], meanwhile: Any) -> int:
     """Send a request without its body, then do something else, then send the body; the answer's status."""
     sent = json.dumps(body).encode()
-    with contextlib.closing(http.client.HTTPConnection(urlsplit(world.base).netloc, timeout=10)) as one:
+    with contextlib.closing(http.client.HTTPConnection(urlsplit(world.base).netloc, timeout=HANGS)) as one:
         one.putrequest("POST", path)
         one.putheader("authorization", f"Bearer {token}")
         one.putheader("content-type", "application/json")
@@ -98,6 +99,6 @@ def test_a_console_that_loses_its_session_reinstates_nothing_after_the_answer(
     if weakened:
         monkeypatch.setattr(account, "_whole", lambda *_: contextlib.nullcontext())
     status = house.http.post("/account/reinstate", json=wanted, headers=stolen).status_code
-    threads[0].join(10)
+    threads[0].join(HANGS)
     assert status == 200
     assert happened[0] == ("revoked" if weakened else "acts")

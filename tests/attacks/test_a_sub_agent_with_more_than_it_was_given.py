@@ -30,6 +30,7 @@ from demo.auth_server.state import sub_agents as kept
 from demo.auth_server.state.accounts import ordered
 from demo.auth_server.state.sessions import find_session, session_revocation
 from deputize.oauth.dpop import ProofKey
+from tests.conftest import HANGS
 from tests.unit.auth_server.conftest import House, claims, clock, house, make_house
 from tests.unit.auth_server.handing_on import Parent, SubKey, log_in
 
@@ -231,7 +232,7 @@ def test_of_an_exchange_beside_a_revocation_nothing_is_left(
     revoked, over, begun = threading.Event(), threading.Event(), threading.Event()
 
     def without_pause() -> None:
-        with httpx2.Client(base_url=house.base, timeout=10, verify=False) as http:
+        with httpx2.Client(base_url=house.base, timeout=HANGS, verify=False) as http:
             own = Parent(House(house.base, house.clock, house.database, http), child.token, child.key)
             helper = SubKey("Helper")
             while not over.is_set() and len(answers) < 50:
@@ -246,7 +247,7 @@ def test_of_an_exchange_beside_a_revocation_nothing_is_left(
     assert begun.wait(60)
     house.http.post("/oauth2/revoke", data={"token": child.token, "client_id": "demo-agent"})
     revoked.set()
-    thread.join(20)
+    thread.join(HANGS)
     over.set()
     assert not thread.is_alive() and any(got(answer) for _, answer in answers)
     late = [answer for began_late, answer in answers if began_late and got(answer)]

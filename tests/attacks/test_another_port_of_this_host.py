@@ -24,6 +24,7 @@ from demo.auth_server.state.store import digest
 from demo.presenter import web
 from demo.presenter.desk import Desk
 from demo.settings import Settings
+from tests.conftest import HANGS
 from tests.unit.auth_server.conftest import Browser, Forms, House, clock, house, make_house
 
 __all__ = ["clock", "house", "make_house"]
@@ -48,7 +49,7 @@ def other_port() -> Iterator[tuple[str, list[str]]]:
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}", cookies
         server.shutdown()
-        thread.join(5)
+        thread.join(HANGS)
 
 
 def consents_with_the_cookie(house: House, other_port: tuple[str, list[str]]) -> bool:

@@ -62,7 +62,7 @@ def process(state: Path, before: str) -> Iterator[tuple[subprocess.Popen[bytes],
     line = [sys.executable, "-c", f"{before}\nfrom demo.local_server.server import main; main()"]
     started = subprocess.Popen([*line, "--state", str(state), "--port", "0"], preexec_fn=few_files)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANGS
         while not (state / "server.json").exists() and time.monotonic() < deadline:
             assert started.poll() is None
             time.sleep(0.05)
@@ -174,7 +174,7 @@ def serving(app: Any, http: Any, *, port: int = 0) -> Iterator[int]:
             yield sock.getsockname()[1]
         finally:
             running.should_exit = True
-            thread.join(10)
+            thread.join(HANGS)
 
 
 def ended(one: socket.socket, seconds: float) -> bool:
@@ -195,8 +195,7 @@ SHORT = connections.Bounds(head=0.4, body=0.4, unread=0.4, most=64)
 
 @pytest.mark.parametrize("bounded", [True, False], ids=["as it is", "weakened"])
 def test_every_route_ends_a_request_that_is_never_whole(tmp_path: Path, bounded: bool) -> None:
-    with net.listening("127.0.0.1", 0) as free:
-        base = f"http://127.0.0.1:{free.getsockname()[1]}"
+    base = f"http://127.0.0.1:{net.free_port()}"
     app = create_app(base, tmp_path / "s.sqlite3")
     host = base.removeprefix("http://").encode()
     starlette: Any = app.app

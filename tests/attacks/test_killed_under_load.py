@@ -20,6 +20,7 @@ from bench import agents
 from demo.shop import audit_chain
 from demo.shop.catalog import LIMITS
 from tests.attacks.at_once import BUY, READ, WISH, Agent, Server, Told
+from tests.conftest import HANGS
 
 QUOTA = 2
 """Purchases of one consent."""
@@ -48,7 +49,7 @@ def until_killed(server: Server, tokens: list[str], answers: int) -> list[Told]:
     os.kill(server.pid, signal.SIGKILL)
     over.set()
     for thread in threads:
-        thread.join(40)
+        thread.join(HANGS)
     assert not any(thread.is_alive() for thread in threads)
     assert len(told) >= answers
     return told

@@ -21,6 +21,7 @@ from demo.local_server.app import Guard, create_app
 from demo.shop import jsonrpc
 from deputize import net
 from tests.attacks.test_half_open_requests import serving
+from tests.conftest import HANGS
 
 Header = tuple[bytes, bytes]
 AS_JSON: tuple[Header, ...] = (
@@ -129,7 +130,7 @@ def requests() -> Iterator[tuple[str, bytes]]:
 def status(port: int, request: bytes) -> int:
     """What it is answered with within 5 s; 0 for nothing."""
     at = str(port).encode()
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as one:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANGS) as one:
         with contextlib.suppress(OSError):  # refused before it was whole
             one.sendall(request.replace(b"HOST", b"127.0.0.1:PORT", 1).replace(b"PORT", at))
         try:
@@ -162,8 +163,7 @@ def test_what_no_client_sends_is_refused_and_the_next_is_served(
 ) -> None:
     if weaken is not None:
         weaken(monkeypatch)
-    with net.listening("127.0.0.1", 0) as free:
-        port = free.getsockname()[1]
+    port = net.free_port()
     app = create_app(f"http://127.0.0.1:{port}", tmp_path / "s.sqlite3")
     wrong = {}
     with serving(app, connections.protocol(connections.Bounds(most=64)), port=port) as at:
@@ -173,7 +173,7 @@ def test_what_no_client_sends_is_refused_and_the_next_is_served(
             fine = 400 <= told < 500 or (told == 200 and name.startswith(("/mcp", "/open/mcp", "/device")))
             if not fine:
                 wrong[name] = told
-        connection = http.client.HTTPConnection("127.0.0.1", at, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", at, timeout=HANGS)
         connection.request("GET", "/health")
         assert connection.getresponse().status == 200
         connection.close()

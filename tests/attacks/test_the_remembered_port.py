@@ -23,7 +23,7 @@ from deputize.http import transport
 from deputize.tokens.store import TokenStore
 from deputize.tokens.stored import StoredToken
 from talk.cast import Cast
-from tests.conftest import Command
+from tests.conftest import HANGS, Command
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def impostor(port: int, about: Callable[[str], dict[str, Any]]) -> Iterator[list
             yield heard
         finally:
             server.shutdown()
-            thread.join(timeout=5)
+            thread.join(timeout=HANGS)
 
 
 def left_behind(state: Path) -> tuple[local.LocalServer, dict[str, Any]]:

@@ -26,6 +26,7 @@ from deputize.oauth import loopback
 from deputize.oauth.browser_flow import BROWSER, BrowserLogin
 from talk.stage.prompts import BrowserPrompt, DevicePrompt
 from talk.stage.screen import Stage
+from tests.conftest import HANGS
 from tests.unit.client.fakes import ALICE, agent_at
 
 MALLORY = "mallory@example.org"
@@ -86,7 +87,7 @@ def test_the_address_leads_one_browser_and_a_second_one_ends_the_login(agent: Ag
         second = thief.get(login.begins_at)
     assert second.status_code == 409 and "location" not in second.headers
     with pytest.raises(OAuthRefused) as caught:
-        agent.finish_login(login, timeout=5)
+        agent.finish_login(login, timeout=HANGS)
     assert caught.value.oauth_error == "contested" and agent.stored() is None
 
 
@@ -103,7 +104,7 @@ print(asked.getresponse().status)
 
 def as_another_user(url: str) -> int:
     line = [str(PYTHON), "-I", "-c", ASK, url]
-    done = subprocess.run(line, cwd="/", user=65534, capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(line, cwd="/", user=65534, capture_output=True, text=True, timeout=HANGS, check=True)
     return int(done.stdout)
 
 
@@ -125,7 +126,7 @@ def test_another_users_browser_is_answered_with_nothing(
 def finished_by(agent: Agent, account: str, expected: str | None) -> Callable[[], object]:
     login = agent.start_login(SCOPES, BROWSER)
     _, came = SampleHuman(account).authorize(login.url, True)
-    return lambda: agent.finish_login(login, pasted=lambda: came, expected=expected, timeout=10)
+    return lambda: agent.finish_login(login, pasted=lambda: came, expected=expected, timeout=HANGS)
 
 
 def test_the_yes_of_another_account_than_was_asked_for_is_not_taken(agent: Agent) -> None:

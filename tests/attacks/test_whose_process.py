@@ -16,6 +16,7 @@ from demo.deploy import workerd
 from demo.local_server import local
 from deputize import private
 from deputize.errors import EnvironmentNotReady
+from tests.conftest import HANGS
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def bystander() -> Iterator[subprocess.Popen[bytes]]:
     )
     yield process
     process.kill()
-    process.wait(timeout=5)
+    process.wait(timeout=HANGS)
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_a_number_that_was_given_away_is_not_ended_while_something_holds_the_loc
         ready(state, bystander.pid, started=mark.started)
         with pytest.raises(EnvironmentNotReady):  # it ends, and the lock is this test's own
             local.stop(state)
-    assert bystander.wait(timeout=10) != 0, "its own start time would be believed: the test bites"
+    assert bystander.wait(timeout=HANGS) != 0, "its own start time would be believed: the test bites"
 
 
 def test_the_process_that_was_started_last_is_not_waited_for_by_its_number_alone(
@@ -84,7 +85,7 @@ def test_a_leftover_worker_is_ended_by_number_and_start(tmp_path: Path, bystande
         assert bystander.poll() is None
     (tmp_path / "pid").write_text(json.dumps(mark.written()))
     workerd.end_leftover(tmp_path)
-    assert bystander.wait(timeout=10) != 0, "the right mark is believed: the test bites"
+    assert bystander.wait(timeout=HANGS) != 0, "the right mark is believed: the test bites"
 
 
 def test_a_mark_is_of_one_process_and_not_of_its_successor(bystander: subprocess.Popen[bytes]) -> None:
@@ -93,7 +94,7 @@ def test_a_mark_is_of_one_process_and_not_of_its_successor(bystander: subprocess
     assert not processes.ProcessMark(mark.pid, mark.started + 1).lives
     assert processes.ProcessMark.read(json.loads(json.dumps(mark.written()))) == mark
     bystander.kill()
-    bystander.wait(timeout=5)
+    bystander.wait(timeout=HANGS)
     assert not mark.lives
 
 

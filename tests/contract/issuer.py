@@ -25,6 +25,7 @@ from demo.auth_server.state.sessions import Session, find_session, open_session
 from demo.auth_server.state.store import new_id
 from demo.local_server import resources, world
 from deputize.net import free_port
+from tests.conftest import HANGS
 
 ALICE, GRACE, MALLORY = "alice@example.com", "grace@example.com", "mallory@example.org"
 EVERY_SCOPE = ("openid", "shop:read", "orders:read", "shop:buy", "user:read", "demo:mode", "audit:read")
@@ -254,7 +255,7 @@ def serving(state: Path) -> Iterator[Issuer]:
     config = AuthorizationServerConfig(url, database, (f"{url}/mcp",), resource_server=known, clock=switch.clock)
     context = Context(config)
     try:
-        with httpx2.Client(timeout=15, trust_env=False, verify=False) as http:
+        with httpx2.Client(timeout=HANGS, trust_env=False, verify=False) as http:
             yield Issuer(url, switch, context, state, http, start, running.close)
     finally:
         context.store.close()
@@ -286,4 +287,4 @@ def listening(app: Any, port: int, *, date_header: bool = True) -> Iterator[None
         yield
     finally:
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=HANGS)

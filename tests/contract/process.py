@@ -23,7 +23,7 @@ import httpx2
 
 from demo.deploy import tools, workerd
 from demo.local_server import resources, world
-from tests.conftest import ROOT
+from tests.conftest import HANGS, ROOT
 from tests.contract.issuer import Issuer
 
 
@@ -153,10 +153,10 @@ class LocalShop(ShopProcess):
             return
         self._running.send_signal(sign)
         try:
-            self._running.wait(10)
+            self._running.wait(HANGS)
         except subprocess.TimeoutExpired:
             self._running.kill()
-            self._running.wait(10)
+            self._running.wait(HANGS)
         assert self._running.stdin is not None
         self._running.stdin.close()
         self._running = None

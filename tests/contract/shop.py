@@ -18,6 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 
 from demo.shop.catalog import RULES
+from tests.conftest import HANGS
 from tests.contract.issuer import Grant, Issuer
 
 MODERN = {"mcp-protocol-version": "2026-07-28", "accept": "application/json, text/event-stream"}
@@ -103,7 +104,7 @@ class Shop:
         async def run() -> CallToolResult:
             headers = {"authorization": f"Bearer {token}"} if token else {}
             async with (
-                httpx2.AsyncClient(headers=headers, timeout=15, trust_env=False, verify=False) as http,
+                httpx2.AsyncClient(headers=headers, timeout=HANGS, trust_env=False, verify=False) as http,
                 Client(streamable_http_client(self.base + path, http_client=http), mode=mode) as client,
             ):
                 result = await client.call_tool(tool, arguments)
@@ -246,5 +247,5 @@ def _parameters(text: str) -> Iterator[tuple[str, str]]:
 def opened(name: Literal["local", "worker"], base: str, issuer: Issuer) -> Iterator[Shop]:
     """A shop with a client to ask it."""
     limits = httpx2.Limits(max_connections=64)
-    with httpx2.Client(timeout=20, trust_env=False, verify=False, limits=limits) as http:
+    with httpx2.Client(timeout=HANGS, trust_env=False, verify=False, limits=limits) as http:
         yield Shop(name, base, issuer, http)

@@ -26,6 +26,7 @@ from demo.deploy import local_agent, tools, workerd
 from demo.deploy.local_agent import EdgeAgent, LocalAgent
 from demo.local_server import local
 from demo.processes import ProcessMark
+from tests.conftest import HANGS
 from tests.contract.issuer import ALICE, Issuer, silent
 
 pytestmark = pytest.mark.worker
@@ -123,7 +124,7 @@ def test_many_alarms_at_once_are_one_and_the_last_purchase_hands_the_token_back(
     now = seen(agent, lambda now: now.phase == "done")
     assert len(now.orders) == len(set(now.orders)) == 2
     assert [order for order in sold(troubled) if order not in before] == list(now.orders)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANGS
     while "/oauth2/revoke" not in troubled.switch.asked and time.monotonic() < deadline:
         time.sleep(0.1)
     assert "/oauth2/revoke" in troubled.switch.asked, "with nothing left to do it keeps no authority"
@@ -219,7 +220,7 @@ def test_a_human_who_says_no_is_not_asked_twice(agent: LocalAgent) -> None:
 
 def test_only_its_owner_starts_sees_and_stops_it(agent: LocalAgent) -> None:
     owner = ("anybody", agent.secret)
-    with httpx2.Client(base_url=agent.base_url, trust_env=False, timeout=30) as http:
+    with httpx2.Client(base_url=agent.base_url, trust_env=False, timeout=HANGS) as http:
         for method, path in (("GET", "/"), ("GET", "/status"), ("POST", "/start"), ("POST", "/now"), ("POST", "/stop")):
             for auth in (None, ("owner", "a wrong secret, and long enough"), (agent.secret, "")):
                 answer = http.request(method, path, auth=auth)
@@ -239,7 +240,7 @@ def test_only_its_owner_starts_sees_and_stops_it(agent: LocalAgent) -> None:
 
 def test_a_made_up_way_back_changes_nothing(troubled: Issuer, agent: LocalAgent) -> None:
     asked = agent.start("once")
-    with httpx2.Client(base_url=agent.base_url, trust_env=False, timeout=30) as http:
+    with httpx2.Client(base_url=agent.base_url, trust_env=False, timeout=HANGS) as http:
         for query in ("code=x&state=made-up.shop", "error=access_denied&state=made-up.shop", "code=x", "state=.shop"):
             assert http.get(f"/callback?{query}").status_code < 500
     now = agent.status()
@@ -255,7 +256,7 @@ def test_a_made_up_way_back_changes_nothing(troubled: Issuer, agent: LocalAgent)
 def upgraded(agent: LocalAgent, path: str, message: dict[str, Any]) -> int:
     """Come as a WebSocket (RFC 6455 section 4.1) and send one message; the status of the answer."""
     place = urlsplit(agent.base_url)
-    with socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=30) as line:
+    with socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=HANGS) as line:
         line.sendall(
             f"GET {path} HTTP/1.1\r\nHost: {place.netloc}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
@@ -290,7 +291,7 @@ def test_a_made_up_way_back_ends_no_agent_that_waits_for_its_shop(troubled: Issu
         agent.start_again()
         agent.hurry()
         seen(agent, lambda now: len(now.purchases) == 2 and now.purchases[1].attempts >= 1)
-        with httpx2.Client(base_url=agent.base_url, trust_env=False, timeout=30) as http:
+        with httpx2.Client(base_url=agent.base_url, trust_env=False, timeout=HANGS) as http:
             for query in ("code=x&state=made-up.shop", "error=access_denied&state=made-up.shop", "state=made-up.shop"):
                 http.get(f"/callback?{query}")
         time.sleep(0.5)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from demo.deploy.tools import Tools
-from tests.conftest import ROOT, Command
+from tests.conftest import HANGS, ROOT, Command
 from tests.contract.conftest import WORKER
 from tests.journeys.test_readme import commands, wants_node
 
@@ -61,11 +61,11 @@ def test_served_in_one_terminal_it_is_played_step_by_step_in_another(demo: Comma
         beside = demo("run", "--worker", "--from", "opening", "--to", "opening")
         assert beside.returncode == 3 and "runs already" in beside.stderr, "two would write to the same objects"
         serving.send_signal(signal.SIGINT)
-        assert serving.wait(20) == 0, serving.communicate()[1]
+        assert serving.wait(HANGS) == 0, serving.communicate()[1]
         assert not (demo.state / "server.json").exists(), "its authorization server ends with it"
     finally:
         serving.kill()
-        serving.wait(10)
+        serving.wait(HANGS)
 
 
 @pytest.mark.skipif(WORKER != ROOT / "worker", reason="the Worker of this tree is the one that commands find")
@@ -80,7 +80,7 @@ def test_what_a_killed_one_left_running_is_ended_by_stop(demo: Command) -> None:
         left = json.loads((demo.state / "worker" / "pid").read_text("utf-8"))["pid"]
     finally:
         serving.kill()
-        serving.wait(10)
+        serving.wait(HANGS)
     os.kill(left, 0)
     assert demo("stop").returncode == 0
     deadline = time.monotonic() + 60

@@ -31,6 +31,7 @@ from talk.results import BeatResult
 from talk.run import Run
 from talk.script import load_talk
 from talk.stage.screen import Stage
+from tests.conftest import HANGS
 from tests.contract.issuer import ALICE, MALLORY, Issuer
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def signed_in(cast: Cast) -> None:
     console = cast.humans.hosted_console()
     login = console.agent.start_login(("openid", "offline_access"), resources=(console.resource,))
     SampleHuman(ALICE).decide(login.code.verification_uri, login.code.user_code, True)
-    console.agent.finish_login(login, timeout=30.0)
+    console.agent.finish_login(login, timeout=HANGS)
 
 
 def played(settings: Settings, *, console: bool) -> tuple[list[BeatResult], Cast]:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from demo.local_server import local
-from tests.conftest import ROOT, Command
+from tests.conftest import HANGS, ROOT, Command
 from tests.contract.conftest import WORKER
 
 pytestmark = pytest.mark.worker
@@ -41,7 +41,7 @@ def debugger(port: int) -> str:
     """What a debugger says at this port (Chrome DevTools protocol, HTTP endpoints), or an explorer of the Worker's
     objects; empty where there is none."""
     for path in ("/json", "/json/list", "/json/version", "/cdn-cgi/explorer", "/cdn-cgi/explorer/api/workers"):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANGS)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -85,4 +85,4 @@ def test_no_port_is_a_debuggers_and_no_environment_has_another_tools_secret(
         assert secret not in told
     finally:
         running.terminate()
-        running.wait(20)
+        running.wait(HANGS)

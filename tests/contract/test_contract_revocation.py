@@ -13,6 +13,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from tests.conftest import HANGS
 from tests.contract.issuer import ALICE, GRACE
 from tests.contract.shop import Shop, challenge_of, order_of, refusal
 
@@ -71,7 +72,7 @@ def test_no_call_that_begins_after_the_answer_to_the_revocation_is_admitted(shop
     over = threading.Event()
 
     def hammer() -> None:
-        with httpx2.Client(timeout=20, trust_env=False, verify=False) as http:
+        with httpx2.Client(timeout=HANGS, trust_env=False, verify=False) as http:
             mine = Shop(shop.name, shop.base, shop.issuer, http)
             while not over.is_set():
                 began = time.monotonic()
@@ -87,7 +88,7 @@ def test_no_call_that_begins_after_the_answer_to_the_revocation_is_admitted(shop
     time.sleep(0.5)
     over.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(HANGS)
     before = [status for began, status in calls if began < revoked]
     after = [status for began, status in calls if began > revoked]
     assert 200 in before
@@ -118,7 +119,7 @@ def test_a_call_that_was_asked_about_before_the_revocation_is_not_admitted_after
             await send(message)
 
     def buy() -> None:
-        with httpx2.Client(timeout=20, trust_env=False, verify=False) as http:
+        with httpx2.Client(timeout=HANGS, trust_env=False, verify=False) as http:
             answers.append(Shop(shop.name, shop.base, shop.issuer, http).buy(token=token))
 
     thread = threading.Thread(target=buy)
@@ -127,7 +128,7 @@ def test_a_call_that_was_asked_about_before_the_revocation_is_not_admitted_after
         assert asked.wait(60)
         acknowledged = shop.issuer.revoke(kind, grant.session.id if kind == "session" else grant.agent)
         revoked.set()
-        thread.join(20)
+        thread.join(HANGS)
     assert refusal(answers[0])["rule"] == f"standing.{kind}"
     assert acknowledged[f"{shop.base}/mcp"]
     other = shop.token(shop.grant())

@@ -30,6 +30,7 @@ from deputize.oauth.loopback import Listener
 from deputize.tokens import claims, stored
 from deputize.tokens.claim_meanings import parties
 from deputize.tokens.identity import ClientIdentity
+from tests.conftest import HANGS
 from tests.fuzz.given import DEEP, JSONS, TEXTS, Parser, changed, damaged, documents, only
 
 SERVER, ISSUER = "https://shop.example/mcp", "https://as.example"
@@ -338,7 +339,7 @@ TARGETS = st.one_of(
 
 
 def redirected(port: int, target: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANGS) as connection:
         connection.sendall(b"GET " + target + b" HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nconnection: close\r\n\r\n" % port)
         got = b""
         while more := connection.recv(65536):

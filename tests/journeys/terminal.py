@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests import in_process
+from tests.conftest import HANGS
 
 if TYPE_CHECKING:
     from tests.conftest import Command
@@ -53,7 +54,7 @@ class Pty:
     def screen(self) -> str:
         return _ESCAPES.sub("", self.written.decode("utf-8", "replace"))
 
-    def until(self, pattern: str, timeout: float = 40.0) -> re.Match[str]:
+    def until(self, pattern: str, timeout: float = HANGS) -> re.Match[str]:
         """Read on until `pattern` is on the screen."""
         deadline = time.monotonic() + timeout
         while (found := re.search(pattern, self.screen)) is None:
@@ -77,7 +78,7 @@ class Pty:
         text = re.sub(r"[^\n]*\r\x1b\[2K", "", self.written.decode("utf-8", "replace").replace("\r\n", "\n"))
         return _ESCAPES.sub("", text).split("\n")
 
-    def wait(self, timeout: float = 60.0) -> int:
+    def wait(self, timeout: float = HANGS) -> int:
         """Read to the end; the exit code."""
         deadline = time.monotonic() + timeout
         while self.process.poll() is None and time.monotonic() < deadline:
@@ -89,7 +90,7 @@ class Pty:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(timeout=5)
+            self.process.wait(timeout=HANGS)
         os.close(self._master)
         os.close(self.line)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import HANGS
 from tests.journeys.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def test_after_a_stop_and_fg_single_keys_work_again(terminal: Open) -> None:
     while termios.tcgetattr(screen.line)[3] & termios.ICANON and time.monotonic() < deadline:
         time.sleep(0.05)
     screen.type("d")
-    assert screen.wait(20) == 4
+    assert screen.wait(HANGS) == 4
 
 
 @pytest.mark.parametrize("flow", ["--device", "--browser"])
@@ -122,7 +123,7 @@ def test_the_wait_notices_that_the_server_is_gone(terminal: Open, demo: Command,
     screen = terminal("login", flow)
     screen.until("waiting for")
     assert demo("stop").returncode == 0
-    assert screen.wait(20) == 5
+    assert screen.wait(HANGS) == 5
     told = " ".join(screen.screen.split())
     assert "has stopped" in told and "check --server" not in told
 
@@ -137,7 +138,7 @@ def test_in_a_beat_the_presenter_tries_again_with_one_key(terminal: Open, demo: 
     screen.type("r")
     screen.until("(?s)r try again.*Decide there")
     screen.type("y")
-    assert screen.wait(30) == 0
+    assert screen.wait(HANGS) == 0
 
 
 def test_after_a_no_next_asks_again_and_a_kill_at_the_consent_loses_nothing(terminal: Open, demo: Command) -> None:

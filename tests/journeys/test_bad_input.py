@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import HANGS
 from tests.journeys.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -145,9 +146,9 @@ def test_nobody_listening_is_named_as_such(demo: Command) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    complains(demo("tools", "--server", f"http://127.0.0.1:{port}"), 5, "cannot be reached")
-    # Not "this server has no such thing, skipped": nobody knows what it has.
-    complains(demo("goto", "mcp", "--server", f"http://127.0.0.1:{port}"), 5, "cannot be reached")
+        complains(demo("tools", "--server", f"http://127.0.0.1:{port}"), 5, "cannot be reached")
+        # Not "this server has no such thing, skipped": nobody knows what it has.
+        complains(demo("goto", "mcp", "--server", f"http://127.0.0.1:{port}"), 5, "cannot be reached")
 
 
 def test_a_mistyped_server_does_not_keep_the_run(demo: Command, base_url: str) -> None:
@@ -277,7 +278,7 @@ def test_an_emptied_state_folder_ends_its_server(demo_apart: Command) -> None:
     for file in demo.state.iterdir():
         if file.is_file():
             file.unlink()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + HANGS
     with pytest.raises(ProcessLookupError):
         while time.monotonic() < deadline:
             os.kill(pid, 0)
@@ -354,13 +355,13 @@ def test_a_terminated_dry_run_takes_its_server_and_its_folder_along(demo: Comman
     monkey = tmp_path / "tmp"
     monkey.mkdir()
     process = demo.start("run", "--ci", TMPDIR=str(monkey))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANGS
     while not list(monkey.glob("demo-dry-*/server.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
     (ready,) = monkey.glob("demo-dry-*/server.json")
     pid = json.loads(ready.read_text())["pid"]
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=HANGS)
     assert process.returncode == 143
     assert not list(monkey.glob("demo-dry-*"))
     with pytest.raises(ProcessLookupError):

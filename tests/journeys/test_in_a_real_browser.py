@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import HANGS
 from tests.journeys.terminal import ROOT, Terminal
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def asked(terminal: Terminal) -> tuple[str, str]:
 def walk_to_consent(browser: Any, code: str, link: str, size: str, name: str) -> Any:
     ARTIFACTS.mkdir(exist_ok=True)
     page = browser.new_page(viewport=SIZES[size], java_script_enabled=False)
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(HANGS * 1000)
     steps = iter(range(1, 9))
 
     def keep() -> None:

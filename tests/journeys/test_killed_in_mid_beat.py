@@ -15,6 +15,7 @@ import pytest
 
 from talk.playing.kind import Step
 from talk.script import load_talk
+from tests.conftest import HANGS
 
 if TYPE_CHECKING:
     from tests.conftest import Command
@@ -50,7 +51,7 @@ def test_every_beat_is_played_to_its_end_and_nothing_is_bought_twice(demo: Comma
             process = demo.start("next")
             time.sleep(chance.uniform(0.05, latest))
             process.send_signal(signal.SIGKILL)
-            process.communicate(timeout=10)
+            process.communicate(timeout=HANGS)
             where = status(demo)
             if (where["beat"], where["done"]) == (beat, True):
                 break  # it was faster than the kill, and so the beat is over

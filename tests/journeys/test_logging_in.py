@@ -128,7 +128,7 @@ def test_control_c_ends_the_wait_and_leaves_the_terminal_as_it_was(terminal: Any
     screen = terminal("login", "--browser")
     screen.until("waiting for the browser")
     screen.type("\x03")
-    assert screen.wait(15) == 130
+    assert screen.wait(HANGS) == 130
     assert "Traceback" not in screen.screen
 
 
@@ -194,7 +194,7 @@ def test_an_opaque_token_is_shown_for_what_it_is(demo: Command, other_server: Au
     try:
         assert process.stderr is not None
         finish(process.stderr.readline().split()[1])
-        out, err = process.communicate(timeout=40)
+        out, err = process.communicate(timeout=HANGS)
     finally:
         process.kill()
     assert process.returncode == 0, err
@@ -226,4 +226,4 @@ def test_a_busy_other_server_is_waited_for_with_a_countdown(terminal: Any, other
     ]
     screen = terminal("--server", f"{other_server.base}/mcp", "call", "x", "--patience", "5")
     screen.until(r"waiting for the server to be free .*\(\d s at most\)")
-    assert screen.wait(30) in (1, 4, 5)
+    assert screen.wait(HANGS) in (1, 4, 5)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.client import SampleHuman
+from tests.conftest import HANGS
 from tests.journeys.terminal import ROOT
 from tests.unit.model.endpoints import Fake, faking, openai
 
@@ -79,7 +80,7 @@ def test_the_make_targets_exist() -> None:
     targets = [words[1] for words in commands() if words[0] == "make"]
     assert targets == ["talk", "test"]
     for target in targets:
-        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True, timeout=30)
+        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True, timeout=HANGS)
 
 
 def test_the_beat_in_the_readme_plays(demo: Command, tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_the_program_in_the_readme_logs_in_and_lists_the_tools(base_url: str, tm
         where = re.fullmatch(r"Open (\S+) and enter (\S+)\n", line)
         assert where is not None, line
         SampleHuman("alice@example.com").decide(where[1], where[2], True)
-        out, err = process.communicate(timeout=40)
+        out, err = process.communicate(timeout=HANGS)
     finally:
         process.kill()
     assert process.returncode == 0, err

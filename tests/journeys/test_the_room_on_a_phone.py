@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from demo.audience import life
+from tests.conftest import HANGS
 from tests.journeys.terminal import Terminal
 from tests.journeys.test_in_a_real_browser import ARTIFACTS, CHROMIUM, SIZES, browser
 
@@ -51,7 +52,7 @@ def stage(demo: Command) -> Iterator[Terminal]:
 def opened(browser: Any, size: str, scheme: str) -> Any:
     context = browser.new_context(viewport=SIZES[size], color_scheme=scheme)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(HANGS * 1000)
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("console", lambda said: page.problems.append(said.text) if "Content Security" in said.text else None)
@@ -129,7 +130,7 @@ def test_without_scripts_the_page_loads_itself_again(browser: Any, stage: Termin
     url = stage.until(r"(http://127\.0\.0\.1:\d+)").group(1)
     context = browser.new_context(viewport=SIZES["phone"], java_script_enabled=False)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(HANGS * 1000)
     page.goto(url)
     page.get_by_text("The talk begins soon").or_(page.get_by_role("heading", level=1)).first.wait_for()
     stage.type(" ")

@@ -27,6 +27,7 @@ from talk.recording.remote import RemoteControl
 from talk.recording.writer import Recording, file_of
 from talk.run import Run
 from talk.script import load_talk
+from tests.conftest import HANGS
 from tests.journeys.terminal import Terminal
 from tests.journeys.test_in_a_real_browser import ARTIFACTS, CHROMIUM, SIZES, browser
 
@@ -38,7 +39,7 @@ BEATS = len(load_talk().plan("problem-first").beats)
 in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = HANGS) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it never came"
@@ -227,7 +228,7 @@ def test_a_phone_reaches_the_page_through_the_room_while_it_is_served(
         tab.get_by_text("asked: next").wait_for()
         assert [one.do for one in remote.new()] == ["next"]
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=HANGS)
         gone = tab.goto(f"{room.url}/presenter/")
         assert gone is not None and gone.status == 404
 

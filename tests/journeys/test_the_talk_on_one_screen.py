@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from tests.conftest import HANGS
 from tests.journeys.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def test_the_first_beats_by_keys_a_kill_and_the_session_that_goes_on(terminal: O
     second.until("another demo command is playing")
     assert second.wait() == 3
     os.kill(screen.process.pid, signal.SIGKILL)
-    screen.process.wait(10)
+    screen.process.wait(HANGS)
     assert status(demo)["beat"] == "mcp"
     screen = terminal("stage", width=120, height=40)
     screen.until("goes on with")
@@ -95,7 +96,7 @@ def test_a_signal_ends_it_in_order_and_gives_the_terminal_back(terminal: Open, d
     screen.until("space")
     go(screen, " ", "a deputy needs a human")
     os.kill(screen.process.pid, number)
-    assert screen.wait(20) == 128 + number
+    assert screen.wait(HANGS) == 128 + number
     assert b"\x1b[?1049l" in screen.written
     assert "Traceback" not in screen.screen
     assert status(demo)["beat"] == "opening"

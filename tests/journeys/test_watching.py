@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Command
+from tests.conftest import HANGS, Command
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_each_save_is_answered_until_ctrl_c(demo: Command, talk: Path) -> None:
         good = _said(watching)
         assert (good["ok"], good["error"], good["played"]) == (True, None, ["anybody"])
         watching.send_signal(signal.SIGINT)
-        assert watching.wait(timeout=20) == 0
+        assert watching.wait(timeout=HANGS) == 0
     finally:
         watching.kill()
         watching.communicate()

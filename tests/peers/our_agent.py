@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from tests.conftest import HANGS
 from tests.journeys.terminal import Terminal
 from tests.peers.browser import OPENED, SECONDS, stand_in
 from tests.peers.running import Running, running
@@ -57,7 +58,7 @@ def listening(command: list[str], environment: Mapping[str, str], url: str) -> I
         while True:
             assert process.process.poll() is None, f"exit {process.process.returncode}: {process.rest()}"
             try:
-                socket.create_connection((parts.hostname, parts.port), timeout=5).close()
+                socket.create_connection((parts.hostname, parts.port), timeout=HANGS).close()
                 break
             except OSError:
                 assert time.monotonic() < deadline, f"nothing listens at {url}"

@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from tests.conftest import HANGS
+
 
 class Running:
     """A process. `said` is what it has written so far, to stdout and stderr together."""
@@ -74,4 +76,4 @@ def running(command: Sequence[str], environment: Mapping[str, str], cwd: str | N
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(HANGS)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
+from tests.conftest import HANGS
 from tests.peers.installed import PythonPeers
 from tests.peers.our_agent import OurAgent, Server, server
 from tests.peers.visitor import visit
@@ -70,5 +71,5 @@ def listed(url: str, token: str) -> int:
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
     headers = {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream"}
     body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
-    with httpx2.Client(timeout=20, trust_env=False) as http:
+    with httpx2.Client(timeout=HANGS, trust_env=False) as http:
         return http.post(url, json=body, headers=headers).status_code

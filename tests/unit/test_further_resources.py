@@ -18,7 +18,7 @@ from deputize.errors import AuthorizationRefused, UsageError
 from deputize.evidence import Money
 from deputize.tokens.claims import take_apart
 from deputize.tokens.store import TokenStore
-from tests.conftest import Command
+from tests.conftest import HANGS, Command
 
 WORKER = "http://127.0.0.1:8787/mcp"
 ELSEWHERE = "https://shop.example/mcp"
@@ -89,7 +89,7 @@ def make(tenant: Tenant, uri: str) -> None:
 
 def published(base_url: str) -> list[str]:
     """The resources that the authorization server's metadata names (RFC 9728 section 4)."""
-    with urllib.request.urlopen(f"{base_url}/.well-known/oauth-authorization-server", timeout=5) as answer:
+    with urllib.request.urlopen(f"{base_url}/.well-known/oauth-authorization-server", timeout=HANGS) as answer:
         named: list[str] = json.load(answer)["protected_resources"]
     # Its own userinfo endpoint is one, too, and is no further one.
     return [one for one in named if not one.endswith("/oauth2/userinfo")]
@@ -115,7 +115,7 @@ def test_serve_takes_it_as_an_option_and_refuses_what_is_none(demo: Command) -> 
         assert resources.read(demo.state) == (WORKER,)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(HANGS)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from demo.local_server import local
 from deputize import private
 from deputize.errors import EnvironmentNotReady
 from tests import in_process
+from tests.conftest import HANGS
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def state_here(tmp_path: Path) -> Iterator[Path]:
 
 def request(base_url: str, path: str, headers: dict[str, str]) -> int:
     parts = urlsplit(base_url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=HANGS)
     try:
         connection.putrequest("GET", path, skip_host="Host" in headers)
         for name, value in headers.items():
@@ -122,7 +123,7 @@ def test_a_stale_pid_is_never_killed(state: Path) -> None:
         assert bystander.poll() is None
     finally:
         bystander.kill()
-        bystander.wait(timeout=5)
+        bystander.wait(timeout=HANGS)
 
 
 def test_a_taken_port_is_said_and_another_is_used(state_here: Path) -> None:
@@ -212,7 +213,7 @@ def test_it_stops_by_itself_when_nobody_calls(tmp_path: Path) -> None:
         ],
         cwd=Path(__file__).parent.parent.parent,
     )
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=HANGS) == 0
 
 
 @pytest.mark.parametrize("path", ["/health", "/mcp", "/open/mcp", "/oauth2/jwks", "/device", "/audit"])
@@ -230,7 +231,7 @@ def test_a_server_of_another_version_is_started_again_with_its_data(state: Path)
     )
     process = subprocess.Popen([sys.executable, "-c", old, str(state)], cwd=Path(__file__).parent.parent.parent)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANGS
         while (before := local.find(state)) is None and time.monotonic() < deadline:
             time.sleep(0.05)
         assert before is not None and before.version == "0.0.1"
@@ -241,7 +242,7 @@ def test_a_server_of_another_version_is_started_again_with_its_data(state: Path)
         assert local.ensure(state, port=0) == (after, None)
     finally:
         process.kill()
-        process.wait(timeout=5)
+        process.wait(timeout=HANGS)
 
 
 def test_a_server_that_writes_no_secret_is_of_an_older_version(state: Path) -> None:

@@ -15,11 +15,12 @@ import httpx2
 import pytest
 
 from demo.audience import life
+from tests.conftest import HANGS
 
 RUN = "run_1"
 
 
-def until(what: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(what: Callable[[], Any], seconds: float = HANGS) -> Any:
     """What it gives as soon as that is true; bounded."""
     deadline = time.monotonic() + seconds
     while not (found := what()):
@@ -118,7 +119,7 @@ class House:
 
     def phone(self) -> Phone:
         # verify=False: loopback speaks http, and loading the root certificates takes longer than a whole test.
-        return Phone(httpx2.Client(base_url=self.room.url, follow_redirects=True, timeout=20, verify=False))
+        return Phone(httpx2.Client(base_url=self.room.url, follow_redirects=True, timeout=HANGS, verify=False))
 
     @property
     def inside(self) -> str:

@@ -18,6 +18,7 @@ from demo.audience import attendees, guard, life
 from demo.audience.server import DATABASE
 from demo.presenter import address
 from deputize.errors import EnvironmentNotReady, UsageError
+from tests.conftest import HANGS
 
 from .conftest import House, Phone, beat, form, statement, until
 
@@ -30,7 +31,7 @@ NAMES_NOT_SHOWN = (
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
-def events(phone: Phone, path: str, enough: str, seconds: float = 10.0) -> str:
+def events(phone: Phone, path: str, enough: str, seconds: float = HANGS) -> str:
     """What an event stream has said when `enough` was in it."""
     said = ""
     with phone.http.stream("GET", path, timeout=seconds) as stream:
@@ -50,7 +51,7 @@ def test_the_page_shows_what_is_recorded_and_a_stream_says_it_as_it_comes(house:
     listener = threading.Thread(target=lambda: heard.append(events(phone, "/feed", "Another sentence")))
     listener.start()
     house.record(statement("Another sentence"))
-    listener.join(15)
+    listener.join(HANGS)
     assert heard and "event: now" in heard[0] and "Another sentence" in heard[0]
     # Who missed something is given that alone.
     last = int(re.findall(r"^id: (\d+)", heard[0], re.MULTILINE)[-1])
@@ -297,7 +298,7 @@ def test_the_room_ends_with_the_session_that_is_killed(tmp_path: Path):
     assert session.stdout is not None
     url = session.stdout.readline().strip()
     assert httpx2.get(url, verify=False).status_code == 200
-    phone = Phone(httpx2.Client(base_url=url, follow_redirects=True, timeout=20, verify=False))
+    phone = Phone(httpx2.Client(base_url=url, follow_redirects=True, timeout=HANGS, verify=False))
     phone.join("Ann")
     number = phone.number
     session.kill()

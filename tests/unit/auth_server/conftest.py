@@ -26,6 +26,7 @@ from starlette.applications import Starlette
 
 from demo.auth_server.context import AuthorizationServerConfig
 from demo.auth_server.routes import create_authorization_server
+from tests.conftest import HANGS
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 RESOURCE_SERVER = ("demo-shop", "introspection-secret")
@@ -107,7 +108,7 @@ class Browser:
 
     def __init__(self, base: str) -> None:
         # verify=False: loopback speaks http, and loading the root certificates takes longer than a whole test.
-        self.http = httpx2.Client(base_url=base, follow_redirects=True, timeout=10, verify=False)
+        self.http = httpx2.Client(base_url=base, follow_redirects=True, timeout=HANGS, verify=False)
         self.page: httpx2.Response
         self.at: httpx2.URL
         """Of the last consent page."""
@@ -150,7 +151,7 @@ class Walk:
     """A browser that a client sent: follows redirects on the server's own origin, and stops where they leave it."""
 
     def __init__(self, base: str, path: str) -> None:
-        self.http = httpx2.Client(base_url=base, timeout=10, verify=False)
+        self.http = httpx2.Client(base_url=base, timeout=HANGS, verify=False)
         self.left: str | None = None
         self._go(self.http.get(path))
 
@@ -373,7 +374,7 @@ def make_house(tmp_path: Path, clock: Clock) -> Callable[..., Any]:
         path = tmp_path / database
         with (
             serve(path, clock, listener, **settings) as base,
-            httpx2.Client(base_url=base, timeout=10, verify=False) as http,
+            httpx2.Client(base_url=base, timeout=HANGS, verify=False) as http,
         ):
             yield House(base, clock, path, http)
 

@@ -16,6 +16,7 @@ from demo.auth_server.context import AuthorizationServerConfig
 from demo.auth_server.routes import create_authorization_server
 from demo.auth_server.state.keys import PUBLISHED_SECONDS, SigningKeys
 from demo.auth_server.state.store import Store
+from tests.conftest import HANGS
 
 
 def test_both_discovery_documents_name_this_issuer_and_only_endpoints_that_answer(house):
@@ -96,7 +97,7 @@ def test_an_issuer_in_the_clear_is_loopback_only(tmp_path):
 def test_importing_the_package_is_light():
     heavy = {"authlib", "starlette", "jinja2"}
     script = f"import sys, demo.auth_server; print({{m.split('.')[0] for m in sys.modules}} & {heavy})"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=HANGS, check=True)
     assert done.stdout.strip() == "set()"
 
 

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from tests.conftest import HANGS
+
 from .conftest import CHALLENGE, EVERYTHING
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -33,7 +35,7 @@ def test_a_human_types_a_code_signs_in_switches_account_and_approves_without_scr
     asked = house.ask(authorization_details=house.spending()).json()
     context = chromium.new_context(viewport={"width": width, "height": height}, java_script_enabled=False)
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(HANGS * 1000)
     sent: list[tuple[str | None, str]] = []
     page.on("request", lambda request: sent.append((request.headers.get("origin"), request.url)))
     page.goto(asked["verification_uri"])
@@ -59,7 +61,7 @@ def test_a_human_types_a_code_signs_in_switches_account_and_approves_without_scr
 def test_everything_can_be_reached_and_seen_by_keyboard(house, chromium):
     asked = house.ask().json()
     page = chromium.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(HANGS * 1000)
     page.goto(asked["verification_uri"])
     playwright.expect(page.get_by_label("Code")).to_be_focused()
     page.keyboard.type(asked["user_code"])
@@ -81,7 +83,7 @@ def test_everything_can_be_reached_and_seen_by_keyboard(house, chromium):
 def test_a_human_sees_the_amount_first_corrects_it_and_unticks_a_box(house, chromium, read_claims, width, height):
     asked = house.ask(authorization_details=house.spending()).json()
     page = chromium.new_context(viewport={"width": width, "height": height}, java_script_enabled=False).new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(HANGS * 1000)
     page.goto(f"{asked['verification_uri']}?user_code={asked['user_code']}")
     page.get_by_role("button", name="Continue").click()
     # What came with a link is typed again (RFC 8628 section 5.4).
@@ -144,7 +146,7 @@ def test_a_human_sent_by_an_unverified_agent_decides_without_script_and_is_taken
     client_id = house.register(client_name="Newcomer of a rather long and winding name").json()["client_id"]
     context = chromium.new_context(viewport={"width": width, "height": height}, java_script_enabled=False)
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(HANGS * 1000)
     asked = {
         "response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri, "scope": EVERYTHING,
         "resource": house.shop, "state": "s1", "code_challenge": CHALLENGE, "code_challenge_method": "S256",

@@ -16,6 +16,7 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull,
 from mcp_types import CallToolResult
 
 from demo.client import ConsentPage, SampleHuman
+from tests.conftest import HANGS
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ def log_in_and(what: Callable[[ClientSession], Awaitable[T]], server: str) -> tu
         )
         async with (
             asyncio.timeout(60),
-            httpx2.AsyncClient(auth=auth, verify=False, timeout=20) as http,
+            httpx2.AsyncClient(auth=auth, verify=False, timeout=HANGS) as http,
             streamable_http_client(server, http_client=http) as (reading, writing, *_),
             ClientSession(reading, writing) as session,
         ):

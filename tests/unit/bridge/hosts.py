@@ -98,7 +98,7 @@ def slow_server() -> Iterator[Slow]:
         """Wait for ever."""
         seen.begun.set()
         try:
-            await asyncio.sleep(60)
+            await asyncio.sleep(600)
         except asyncio.CancelledError:
             seen.cancelled.set()
             raise

@@ -17,7 +17,7 @@ from demo.client import Agent, SampleHuman
 from demo.policy_file import NAME, SHIPPED
 from deputize import StoredToken, TokenStore
 from deputize.evidence import Money
-from tests.conftest import console_at, serving
+from tests.conftest import HANGS, console_at, serving
 from tests.unit.bridge.hosts import REVISIONS, hosted
 
 SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "offline_access")
@@ -44,7 +44,7 @@ def log_in(server: str, state: Path, scopes: tuple[str, ...] = SCOPES, *, bound:
     login = agent.start_login(scopes, spending=Money(9000), bound=bound)
     human = SampleHuman("alice@example.com")
     human.decide(login.code.verification_uri_complete or login.code.verification_uri, login.code.user_code, True)
-    return agent.finish_login(replace(login, code=replace(login.code, interval=0.0)), timeout=20)
+    return agent.finish_login(replace(login, code=replace(login.code, interval=0.0)), timeout=HANGS)
 
 
 @pytest.mark.parametrize("revision", REVISIONS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
+from deputize.net import free_port
 from tests.unit.bridge.hosts import hosted, keep_token, slow_server
 from tests.unit.client.conftest import older_server, sdk_server
 
@@ -92,8 +92,7 @@ def test_a_server_that_repeats_the_token_does_not_hand_it_to_the_host(passed: Pa
 
 
 def test_a_server_that_is_not_there_is_an_error_and_not_the_end(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     keep_token(url, tmp_path / "state")
 
     async def work(host: Client) -> tuple[Any, str]:

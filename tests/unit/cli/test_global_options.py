@@ -13,7 +13,7 @@ from demo.panels import theme
 from demo.settings import _TYPES, settle
 from deputize.errors import UsageError
 from tests import in_process
-from tests.conftest import ROOT, Command
+from tests.conftest import HANGS, ROOT, Command
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,6 @@ def test_a_theme_holds_for_whatever_draws_and_for_this_command_alone(demo: Comma
     """`demo stage` and the pages draw on no console of the command line."""
     chosen = []
     for line in (("--theme", "light", "status", "--json"), ("status", "--json"), ("--theme", "nonsense", "status")):
-        in_process.run(line, environment=demo.environment(), folder=ROOT, timeout=30)
+        in_process.run(line, environment=demo.environment(), folder=ROOT, timeout=HANGS)
         chosen.append(theme.current().name)
     assert chosen == ["light", theme.TERMINAL, theme.TERMINAL]

@@ -40,7 +40,7 @@ def test_a_second_signal_leaves_no_temporary_world(demo: Command, tmp_path: Path
         time.sleep(0.1)
         if running.poll() is None:
             running.send_signal(second)
-    assert running.wait(30) != 0
+    assert running.wait(HANGS) != 0
     assert worlds(temporary) == []
     left = [
         one.pid for one in psutil.process_iter(["cmdline"]) if str(temporary) in " ".join(one.info["cmdline"] or ())
@@ -235,10 +235,10 @@ def test_a_signal_that_was_ignored_stays_ignored(demo: Command, ignored: str) ->
         assert local.find(demo.state) is not None, "it serves on"
         other = signal.SIGTERM if ignored != "SIGTERM" else signal.SIGINT
         serving.send_signal(other)
-        serving.wait(20)
+        serving.wait(HANGS)
     finally:
         serving.kill()
-        serving.wait(10)
+        serving.wait(HANGS)
     assert not (demo.state / "server.json").exists(), "the other one ends it in good order"
 
 

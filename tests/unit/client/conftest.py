@@ -16,6 +16,7 @@ import pytest
 
 from demo.client import Agent
 from deputize import TokenStore
+from deputize.net import free_port
 from tests.conftest import HANGS, ROOT, serving
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request
 from tests.unit.client.fakes import Fake, Shop, faking
@@ -78,8 +79,7 @@ def agent(tmp_path: Path) -> Callable[..., Agent]:
 @contextlib.contextmanager
 def listening(script: str, *arguments: str) -> Iterator[str]:
     """A server in a process of its own, `SCRIPT PORT ARGUMENTS` here, once it listens. Yields its base URL."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, f"tests/unit/client/{script}", str(port), *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
@@ -93,7 +93,7 @@ def listening(script: str, *arguments: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(HANGS)
 
 
 @contextlib.contextmanager

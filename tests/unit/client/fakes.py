@@ -229,4 +229,4 @@ def log_in(
     human.decide(login.code.verification_uri_complete or login.code.verification_uri, login.code.user_code, True)
     # Decided already: the first poll is answered, and need not wait.
     decided = replace(login, code=replace(login.code, interval=0.0))
-    return login, agent.finish_login(decided, timeout=20), human
+    return login, agent.finish_login(decided, timeout=HANGS), human

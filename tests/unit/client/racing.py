@@ -10,7 +10,7 @@ from demo.client import Agent
 from deputize import TokenStore
 
 server, folder, start = sys.argv[1:]
-agent = Agent(server, store=TokenStore.open(Path(folder), server=server, use_keyring=False), timeout=10)
+agent = Agent(server, store=TokenStore.open(Path(folder), server=server, use_keyring=False), timeout=60)
 time.sleep(max(0.0, float(start) - time.time()))
 token = agent.token()
 outcome = agent.call("listMcpShopInventory", {})

@@ -9,13 +9,14 @@ import pytest
 from demo.client import Agent
 from demo.client.mcp.outcome import refused
 from deputize.oauth.step_up import Obtain
+from tests.conftest import HANGS
 from tests.unit.client.fakes import Reply, Request, Script, Shop, agent_at, granted
 
 
 def logged_in(shop: Shop, folder: Path, scope: str = "shop:read") -> Agent:
     shop.polls(granted(scope=scope))
     agent = agent_at(shop.fake.base, folder)
-    agent.finish_login(agent.start_login(scope.split()), timeout=10)
+    agent.finish_login(agent.start_login(scope.split()), timeout=HANGS)
     return agent
 
 

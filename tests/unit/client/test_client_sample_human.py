@@ -11,6 +11,7 @@ from demo.client import SampleHuman
 from deputize import OAuthRefused
 from deputize.errors import ServerUnreachable
 from deputize.evidence import Money
+from tests.conftest import HANGS
 from tests.unit.client.fakes import ALICE, Fake, Reply, Request, agent_at
 
 CODE = "BCDF-GHJK"
@@ -159,6 +160,6 @@ def test_on_the_real_pages_the_human_sees_what_was_asked_for(base_url: str, tmp_
     assert set(seen.scopes) == {"openid", "shop:buy"}
     assert seen.limit is not None and "60" in seen.limit
     with pytest.raises(OAuthRefused) as caught:
-        agent.finish_login(login, timeout=15)
+        agent.finish_login(login, timeout=HANGS)
     assert caught.value.oauth_error == "access_denied"
     assert agent.stored() is None

@@ -20,6 +20,7 @@ from demo.local_server import local
 from demo.processes import ProcessMark
 from deputize.errors import EnvironmentNotReady, ServerUnreachable
 from deputize.net import free_port
+from tests.conftest import HANGS
 
 RUNNER = """
 import http.server, json, subprocess, sys, threading
@@ -167,7 +168,7 @@ def test_what_has_its_number_by_now_is_not_killed_in_its_place(state: Path) -> N
             assert bystander.poll() is None
         finally:
             bystander.kill()
-            bystander.wait(10)
+            bystander.wait(HANGS)
         assert not ended.is_running() and pid != bystander.pid
 
 

@@ -12,6 +12,7 @@ from demo.deploy import blueprint
 from demo.deploy.button import markdown, source
 from demo.deploy.tools import default_worker
 from deputize.errors import EnvironmentNotReady
+from tests.conftest import HANGS
 
 TREE = "https://github.com/ann/talk/tree/main/worker"
 
@@ -36,7 +37,7 @@ def test_a_remote_is_read_in_each_of_its_forms_and_no_secret_of_it_is_shown(remo
 
 
 def git(folder: Path, *arguments: str) -> None:
-    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True, timeout=30)
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True, timeout=HANGS)
 
 
 def test_the_button_is_the_one_of_the_repository_at_hand(tmp_path: Path) -> None:

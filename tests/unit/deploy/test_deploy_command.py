@@ -311,12 +311,12 @@ def test_ctrl_c_ends_wrangler_too(yard: Yard) -> None:
         stdin=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANGS
         while not yard.calls() and time.monotonic() < deadline:
             time.sleep(0.05)
         (call,) = yard.calls()
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=HANGS)
     finally:
         process.kill()
     assert process.returncode == 130

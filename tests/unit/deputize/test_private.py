@@ -16,7 +16,7 @@ import pytest
 from demo.settings import default_state, settle
 from deputize import private
 from deputize.errors import EnvironmentNotReady, Remedy
-from tests.conftest import ROOT, Command
+from tests.conftest import HANGS, ROOT, Command
 
 NOBODY = 12345
 """A user without an entry in the list of users, and so without a home."""
@@ -73,7 +73,7 @@ def test_whichever_command_comes_first_the_folder_is_0700_and_the_files_0600(
             if line[0] == "serve" and (demo.state / "server.json").exists():
                 time.sleep(1.0)  # it waits for somebody now
                 process.terminate()
-                process.wait(timeout=20)
+                process.wait(timeout=HANGS)
     assert mode(demo.state) == 0o700
     files = [path for path in demo.state.rglob("*") if path.is_file()]
     assert files, "it wrote nothing: the test would prove nothing"

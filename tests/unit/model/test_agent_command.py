@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from demo.model.script import load
-from tests.conftest import ROOT, Command
+from tests.conftest import HANGS, ROOT, Command
 from tests.unit.model.endpoints import Fake, Handler, openai
 from tests.unit.model.test_model_endpoints import shopping, silent
 
@@ -180,7 +180,7 @@ def test_ctrl_c_ends_it_with_130_while_the_model_thinks_and_what_it_bought_is_sa
     while len(endpoint.asked) < 3 and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=HANGS)
     assert process.returncode == 130, (out, err)
     assert "Traceback" not in out + err
     end = json.loads(out)["events"][-1]

@@ -37,7 +37,7 @@ Console(file=io.StringIO(), force_terminal=True, width=80).print(header(BeatHead
 
 def loaded(work: str) -> str:
     script = SCRIPT.format(work=work, heavy=HEAVY)
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True).stdout
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def test_importing_the_panels_and_the_header_loads_nothing_heavy() -> None:

@@ -225,7 +225,7 @@ class World:
         async def run() -> CallToolResult:
             headers = {"authorization": f"Bearer {token}"} if token else {}
             async with (
-                httpx2.AsyncClient(headers=headers, timeout=10, trust_env=False, verify=False) as http,
+                httpx2.AsyncClient(headers=headers, timeout=HANGS, trust_env=False, verify=False) as http,
                 Client(streamable_http_client(self.base + path, http_client=http), mode=mode) as client,
             ):
                 result = await client.call_tool(tool, arguments)
@@ -284,7 +284,7 @@ def open_world(tmp_path: Path, auth_server_running: FakeAuthServer) -> Iterator[
                 clock=lambda: time.time() + clock.ahead,
             )
             running = stack.enter_context(_Restartable(replace(config, **settings)))
-            http = stack.enter_context(httpx2.Client(timeout=20, trust_env=False, verify=False))
+            http = stack.enter_context(httpx2.Client(timeout=HANGS, trust_env=False, verify=False))
             return World(base, auth_server, config.database, http, running.restart, running.stop, clock)
 
         yield start

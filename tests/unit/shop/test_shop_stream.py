@@ -12,6 +12,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from tests.conftest import HANGS
+
 VERIFICATION = "https://schemas.openid.net/secevent/ssf/event-type/verification"
 SESSION_REVOKED = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 READ = "listMcpShopInventory"
@@ -89,7 +91,7 @@ def told(world: Any) -> Callable[..., Transmitter]:
     return begin
 
 
-def until(what: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(what: Callable[[], bool], seconds: float = HANGS) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "that did not come"

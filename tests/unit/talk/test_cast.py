@@ -18,6 +18,7 @@ from deputize.errors import EnvironmentNotReady
 from deputize.evidence import AuthorizationServerMetadata, Challenge
 from talk.cast import Cast
 from talk.playing.other_server import NotHere
+from tests.conftest import HANGS
 from tests.unit.talk.foreign_servers import AuthServer, corner_shop, listening
 
 
@@ -28,8 +29,8 @@ def cast_at(url: str, state: Path, client: ClientSettings | None = None) -> Cast
 def logged_in(cast: Cast) -> str:
     """The client that a login was made as."""
     pending = cast.agent().start_login(("items",))
-    urllib.request.urlopen(f"{pending.code.verification_uri}?code={pending.code.user_code}", timeout=10).close()
-    return cast.agent().finish_login(pending, timeout=20).client_id
+    urllib.request.urlopen(f"{pending.code.verification_uri}?code={pending.code.user_code}", timeout=HANGS).close()
+    return cast.agent().finish_login(pending, timeout=HANGS).client_id
 
 
 def test_at_another_authorization_server_the_agent_registers_itself(tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_the_sdk_is_not_loaded_before_workos_is_asked(base_url: str, tmp_path: P
         f"Cast({base_url!r}, Path({str(tmp_path)!r}), is_local=True, port=0).humans.tenant();"
         "print('workos' in sys.modules)"
     )
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=HANGS, check=True)
     assert told.stdout.strip() == "False"
 
 

@@ -12,6 +12,7 @@ import pytest
 from talk.playing import KINDS, faults
 from talk.playing.kind import Kind
 from talk.script.source import fits
+from tests.conftest import HANGS
 
 
 @pytest.fixture(params=list(KINDS))
@@ -53,7 +54,7 @@ def test_a_kind_is_imported_when_a_step_of_it_is_met() -> None:
         "talk.plan('problem-first').beats[0].beat;"
         "print(sorted({'talk.playing.words', 'talk.playing.login', 'talk.playing.worker'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=HANGS, check=True)
     assert done.stdout.strip() == "['talk.playing.words']"
 
 

@@ -31,6 +31,7 @@ from talk.rehearsal.table import Report
 from talk.rehearsal.wire import CLEAR, Interference, Wire, response
 from talk.results import BeatResult, StepResult
 from talk.script import load_talk
+from tests.conftest import HANGS
 
 TALK = load_talk(None)
 PLANS = [TALK.plan(name) for name in TALK.plans]
@@ -100,7 +101,7 @@ def origin() -> Iterator[int]:
 def test_the_wire_spoils_what_it_is_told_to_and_nothing_else(origin: int) -> None:
     def get(path: str) -> tuple[int, bytes]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{origin}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{origin}{path}", timeout=HANGS) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()

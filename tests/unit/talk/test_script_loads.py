@@ -11,6 +11,7 @@ import pytest
 from deputize.errors import UsageError
 from talk.playing.kind import holds
 from talk.script import Plan, Talk, load_talk
+from tests.conftest import HANGS
 
 HELLO = """\
 +++
@@ -228,7 +229,7 @@ def test_loading_a_talk_imports_nothing_heavy() -> None:
         "segno",
     ]
     program = f"import sys, talk.script; talk.script.load_talk(); print([m for m in {heavy!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=HANGS, check=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -34,6 +34,7 @@ from talk.stage.control import REST_SECONDS, Control, Order
 from talk.stage.keys import Key
 from talk.stage.live import LiveStage
 from talk.stage.sheet import paint
+from tests.conftest import HANGS
 
 BEATS = ("first", "second", "third")
 
@@ -128,7 +129,7 @@ async def session(
             yield played, pilot
         finally:
             played.control.request(Order("close"))
-            played.thread.join(5)
+            played.thread.join(HANGS)
     assert not played.thread.is_alive()
     assert played.failure is None
     assert played.app.broke is None

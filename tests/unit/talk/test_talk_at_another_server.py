@@ -25,6 +25,7 @@ from talk.run import Run
 from talk.script import load_talk
 from talk.stage.login import LoggingIn
 from talk.stage.screen import Stage
+from tests.conftest import HANGS
 from tests.unit.client.fakes import faking
 from tests.unit.talk.foreign_servers import AuthServer, corner_shop, listening
 
@@ -48,7 +49,7 @@ class Approving:
 
     def decide(self, uri: str, user_code: str, approve: bool) -> object:
         assert approve
-        urllib.request.urlopen(f"{uri}?code={user_code}", timeout=10).close()
+        urllib.request.urlopen(f"{uri}?code={user_code}", timeout=HANGS).close()
         return None
 
     def authorize(self, url: str, approve: bool) -> tuple[object, str]:
@@ -59,7 +60,7 @@ class Approving:
                 return None
 
         try:
-            urllib.request.build_opener(Stay).open(url, timeout=10)
+            urllib.request.build_opener(Stay).open(url, timeout=HANGS)
         except urllib.error.HTTPError as answer:
             return None, answer.headers["location"]
         raise AssertionError("the authorization server did not send the browser back")

@@ -17,6 +17,7 @@ from demo.warehouse import PATH
 from demo.warehouse.app import routes
 from demo.warehouse.transaction_token import Trust
 from deputize.net import free_port
+from tests.conftest import HANGS
 from tests.unit.auth_server.conftest import RESOURCE_SERVER, House
 from tests.unit.auth_server.handing_on import ACCESS_TOKEN, TOKEN_EXCHANGE
 from tests.unit.shop.conftest import serving
@@ -62,7 +63,7 @@ class Warehouse:
     def take(self, token: str | None, **order: Any) -> httpx2.Response:
         """Hand it an order, by this token."""
         headers = {} if token is None else {"txn-token": token}
-        with httpx2.Client(trust_env=False, timeout=20) as http:
+        with httpx2.Client(trust_env=False, timeout=HANGS) as http:
             return http.post(self._url, json={**ABOUT, **TO, **order}, headers=headers)
 
     def refusal(self, token: str | None, **order: Any) -> str | None:

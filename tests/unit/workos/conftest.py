@@ -17,7 +17,7 @@ from demo.client.workos.environment import Environment
 from demo.client.workos.tenant import Tenant, WorkOSRefused
 from deputize import MemoryStore, StoredToken
 from deputize.evidence import Money
-from tests.conftest import CONSOLE_KEYS, serving
+from tests.conftest import CONSOLE_KEYS, HANGS, serving
 
 AGENT_SCOPES = ("openid", "shop:read", "shop:buy", "orders:read", "audit:read", "offline_access")
 CEILING = ("shop:read", "shop:buy")
@@ -86,7 +86,7 @@ def log_in(
     login = agent.start_login(scopes, resources=None if resource is None else (resource,), spending=spending)
     where = login.code.verification_uri_complete or login.code.verification_uri
     SampleHuman(human).decide(where, login.code.user_code, approve=True)
-    return agent.finish_login(replace(login, code=replace(login.code, interval=0.2)), timeout=30)
+    return agent.finish_login(replace(login, code=replace(login.code, interval=0.2)), timeout=HANGS)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from demo.client.workos.preparing import prepare
 from demo.client.workos.tenant import Tenant, WorkOSRefused
 from demo.evidence.shop import Decision
 from deputize.errors import ServerUnreachable, UsageError
+from tests.conftest import HANGS
 from tests.unit.workos.conftest import BUY, World, claim
 
 
@@ -30,7 +31,7 @@ def log(world: World, tenant: Tenant) -> AuditLog:
 
 def exported(world: World, log: AuditLog) -> list[dict[str, str]]:
     url = log.export(world.clock() - 60, world.clock() + 60)
-    answer = httpx2.get(url, timeout=10, trust_env=False, verify=False)
+    answer = httpx2.get(url, timeout=HANGS, trust_env=False, verify=False)
     assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/csv")
     return list(csv.DictReader(io.StringIO(answer.text)))
 
@@ -64,7 +65,7 @@ def test_an_order_recorded_twice_is_on_record_once(world: World, log: AuditLog) 
     world.clock.ahead = 25 * 3600  # an idempotency key holds for a day
     log.record_order(decision)
     url = log.export(0, world.clock())
-    assert len(httpx2.get(url, timeout=10, trust_env=False, verify=False).text.splitlines()) == 3
+    assert len(httpx2.get(url, timeout=HANGS, trust_env=False, verify=False).text.splitlines()) == 3
 
 
 def test_who_bought_at_the_open_door_is_nobody_on_record_too(world: World, log: AuditLog) -> None:
@@ -162,10 +163,10 @@ def test_another_organization_is_unknown(world: World, log: AuditLog) -> None:
 def test_a_link_to_an_export_ends_and_cannot_be_guessed(world: World, log: AuditLog) -> None:
     url = log.export(0, world.clock())
     tampered = url.replace("signature=", "signature=0")
-    assert httpx2.get(tampered, timeout=10, trust_env=False, verify=False).status_code == 403
-    assert httpx2.get(url.partition("?")[0], timeout=10, trust_env=False, verify=False).status_code == 403
+    assert httpx2.get(tampered, timeout=HANGS, trust_env=False, verify=False).status_code == 403
+    assert httpx2.get(url.partition("?")[0], timeout=HANGS, trust_env=False, verify=False).status_code == 403
     world.clock.ahead = 601
-    assert httpx2.get(url, timeout=10, trust_env=False, verify=False).status_code == 403
+    assert httpx2.get(url, timeout=HANGS, trust_env=False, verify=False).status_code == 403
 
 
 def test_sessions_are_events_as_they_come_and_go(world: World, tenant: Tenant, log: AuditLog) -> None:

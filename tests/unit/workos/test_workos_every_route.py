@@ -18,6 +18,7 @@ from demo.client.workos.agents import AgentIdentity
 from demo.client.workos.audit import ORDER_PLACED
 from demo.client.workos.tenant import Tenant
 from demo.workos_emulator.routes import workos_routes
+from tests.conftest import HANGS
 from tests.unit.workos.conftest import World
 
 
@@ -114,7 +115,7 @@ def test_the_sdk_asks_every_route_and_reads_every_answer(world: World, tenant: T
 def test_no_route_opens_without_the_key(world: World, tmp_path: Path) -> None:
     key = world.tenant().environment.api_key
     wrong = [None, "Bearer sk_local_wrong", f"Basic {key}", key, "Bearer", f"Bearer {key}x"]
-    with httpx2.Client(base_url=world.base, timeout=10, trust_env=False, verify=False) as http:
+    with httpx2.Client(base_url=world.base, timeout=HANGS, trust_env=False, verify=False) as http:
         for method, route in routes(tmp_path / "look"):
             path = re.sub(r"\{[^}]+\}", "x", route.path)
             for given in wrong if route.path == "/events" else wrong[:2]:

@@ -16,6 +16,7 @@ import pytest
 from demo.client import Agent
 from deputize import StoredToken
 from deputize.oauth.browser_flow import BROWSER
+from tests.conftest import HANGS
 from tests.unit.client.conftest import _sdk_is_loaded, fake, server, shop
 from tests.unit.client.fakes import Reply, Request, Shop, agent_at, granted
 
@@ -78,7 +79,7 @@ def answered(url: str, **more: str | None) -> str:
 def come_back(url: str) -> tuple[int, str]:
     """Open a redirect as a browser does: (HTTP status, page)."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as page:
+        with urllib.request.urlopen(url, timeout=HANGS) as page:
             return page.status, page.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -88,4 +89,4 @@ def log_in(agent: Agent, redirect: Callable[[str], str] = answered) -> StoredTok
     """A whole login in the browser."""
     login = agent.start_login(("shop:read",), BROWSER)
     threading.Thread(target=come_back, args=(redirect(login.url),), daemon=True).start()
-    return agent.finish_login(login, timeout=10)
+    return agent.finish_login(login, timeout=HANGS)

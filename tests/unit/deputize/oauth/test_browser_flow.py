@@ -16,6 +16,7 @@ import pytest
 from demo.client import Agent, SampleHuman
 from deputize import ClientIdentity, OAuthRefused
 from deputize.errors import EnvironmentNotReady
+from deputize.net import free_port
 from deputize.oauth.browser_flow import BROWSER
 from tests.conftest import HANGS
 from tests.unit.client.fakes import ALICE, Reply, agent_at, oauth
@@ -64,7 +65,7 @@ def test_who_wants_a_refresh_token_asks_for_consent(
 def test_the_code_is_exchanged_with_verifier_redirect_and_resource(agent: Agent, auth_server: AuthServer) -> None:
     login = agent.start_login(("shop:read",), BROWSER)
     threading.Thread(target=come_back, args=(answered(login.url),), daemon=True).start()
-    token = agent.finish_login(login, timeout=10)
+    token = agent.finish_login(login, timeout=HANGS)
     (form,) = auth_server.forms
     assert form["grant_type"] == ["authorization_code"]
     assert form["code"] == ["code-0123456789"]
@@ -78,7 +79,7 @@ def test_the_code_is_exchanged_with_verifier_redirect_and_resource(agent: Agent,
 def test_no_secret_of_a_login_is_in_the_record(agent: Agent, auth_server: AuthServer) -> None:
     login = agent.start_login(("shop:read",), BROWSER)
     threading.Thread(target=come_back, args=(answered(login.url),), daemon=True).start()
-    agent.finish_login(login, timeout=10)
+    agent.finish_login(login, timeout=HANGS)
     shown = repr(agent.recorder.take()) + repr(login)
     for secret in (login.verifier, "code-0123456789", "access-0123456789"):
         assert secret not in shown
@@ -129,7 +130,7 @@ def test_a_no_is_told_as_one_to_the_terminal_and_on_the_page(agent: Agent, auth_
     browser = threading.Thread(target=lambda: pages.append(come_back(target)), daemon=True)
     browser.start()
     with pytest.raises(OAuthRefused, match="the human said no") as refused:
-        agent.finish_login(login, timeout=10)
+        agent.finish_login(login, timeout=HANGS)
     browser.join(60)
     assert refused.value.oauth_error == "access_denied"
     assert pages[0][0] == 400 and "The human said no" in pages[0][1]
@@ -141,7 +142,7 @@ def test_the_page_tells_the_good_end_too(agent: Agent) -> None:
     pages: list[tuple[int, str]] = []
     browser = threading.Thread(target=lambda: pages.append(come_back(answered(login.url))), daemon=True)
     browser.start()
-    agent.finish_login(login, timeout=10)
+    agent.finish_login(login, timeout=HANGS)
     browser.join(60)
     status, page = pages[0]
     assert status == 200 and "Shirt Agent may act for you" in page
@@ -155,7 +156,7 @@ def test_an_error_at_the_token_endpoint_is_on_the_page(agent: Agent, auth_server
     browser = threading.Thread(target=lambda: pages.append(come_back(answered(login.url))), daemon=True)
     browser.start()
     with pytest.raises(OAuthRefused) as refused:
-        agent.finish_login(login, timeout=10)
+        agent.finish_login(login, timeout=HANGS)
     browser.join(60)
     assert refused.value.oauth_error == "invalid_grant"
     assert pages[0][0] == 400
@@ -171,14 +172,14 @@ def test_a_strangers_redirect_ends_nothing(agent: Agent) -> None:
         assert login.asked.listener is not None and login.asked.listener.found is None
     finally:
         threading.Thread(target=come_back, args=(answered(login.url),), daemon=True).start()
-    assert agent.finish_login(login, timeout=10).access_token
+    assert agent.finish_login(login, timeout=HANGS).access_token
 
 
 def test_the_listener_answers_under_its_own_name_only(agent: Agent) -> None:
     login = agent.start_login(("shop:read",), BROWSER)
     try:
         port = urlsplit(login.redirect_uri).port
-        with socket.create_connection(("127.0.0.1", port or 0), timeout=5) as line:
+        with socket.create_connection(("127.0.0.1", port or 0), timeout=HANGS) as line:
             line.sendall(b"GET /callback?state=x HTTP/1.1\r\nHost: evil.example\r\n\r\n")
             assert b" 421 " in line.recv(4096).split(b"\r\n")[0]
     finally:
@@ -206,7 +207,7 @@ def test_a_pasted_address_will_do_and_a_slip_of_the_clipboard_ends_nothing(
 def test_only_the_query_pasted_will_do_too(agent: Agent) -> None:
     login = agent.start_login(("shop:read",), BROWSER)
     query = urlsplit(answered(login.url)).query
-    assert agent.finish_login(login, pasted=lambda: query, timeout=10).access_token
+    assert agent.finish_login(login, pasted=lambda: query, timeout=HANGS).access_token
 
 
 def test_nobody_coming_ends_in_time_and_frees_the_port(agent: Agent) -> None:
@@ -248,14 +249,13 @@ def test_a_login_right_after_another_has_the_same_port(agent: Agent, auth_server
 
 
 def test_a_redirect_uri_registered_by_hand_is_listened_at(auth_server: AuthServer, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     identity = ClientIdentity("by-hand", redirect_uri=f"http://localhost:{port}/oauth/back")
     agent = agent_at(auth_server.base, tmp_path, identity=identity)
     login = agent.start_login(("shop:read",), BROWSER)
     assert login.redirect_uri == f"http://localhost:{port}/oauth/back"
     threading.Thread(target=come_back, args=(answered(login.url),), daemon=True).start()
-    assert agent.finish_login(login, timeout=10).access_token
+    assert agent.finish_login(login, timeout=HANGS).access_token
 
 
 def test_an_authorization_server_that_never_sends_the_browser_back_gets_a_new_client_next_time(
@@ -271,7 +271,7 @@ def test_an_authorization_server_that_never_sends_the_browser_back_gets_a_new_cl
 def test_nonsense_that_is_pasted_ends_nothing(agent: Agent, line: str) -> None:
     login = agent.start_login(("shop:read",), BROWSER)
     lines = [line, answered(login.url)]
-    token = agent.finish_login(login, pasted=lambda: lines.pop(0) if lines else None, timeout=10)
+    token = agent.finish_login(login, pasted=lambda: lines.pop(0) if lines else None, timeout=HANGS)
     assert token.access_token
 
 
@@ -330,7 +330,7 @@ def test_a_real_login_on_the_real_pages(server: str, tmp_path: Path) -> None:
     agent = agent_at(server, tmp_path, client_id=None)
     login = agent.start_login(("openid", "shop:read"), BROWSER)
     page, redirect = SampleHuman(ALICE).authorize(login.url, True)
-    token = agent.finish_login(login, pasted=lambda: redirect, timeout=10)
+    token = agent.finish_login(login, pasted=lambda: redirect, timeout=HANGS)
     assert set(page.scopes) == {"openid", "shop:read"}
     assert agent.call("listMcpShopInventory", {}).allowed
     view = agent.view(token)

@@ -140,9 +140,9 @@ def test_a_token_that_is_sent_as_a_web_page_is_taken(shop: Shop, tmp_path: Path)
 
 def test_connection_timeouts_back_off_and_end_nothing(shop: Shop, tmp_path: Path, asleep: list[float]) -> None:
     shop.device["interval"] = 1
-    shop.polls(Reply(wait=1.5), granted())
-    agent = agent_at(shop.fake.base, tmp_path, timeout=0.5)
-    agent.finish_login(agent.start_login(["shop:read"]))
+    shop.polls(Reply(wait=600), granted())
+    login = agent_at(shop.fake.base, tmp_path).start_login(["shop:read"])
+    agent_at(shop.fake.base, tmp_path, timeout=1.5).finish_login(login)
     assert intervals(asleep) == [1, 2]
 
 
@@ -164,8 +164,8 @@ def test_a_poll_that_drips_for_ever_does_not_hold_up_the_others(shop: Shop, tmp_
 
     with raw_server(drip) as base:
         shop.metadata["token_endpoint"] = f"{base}/token"
-        agent = agent_at(shop.fake.base, tmp_path, timeout=0.6)
-        token = agent.finish_login(agent.start_login(["shop:read"]), timeout=10)
+        login = agent_at(shop.fake.base, tmp_path).start_login(["shop:read"])
+        token = agent_at(shop.fake.base, tmp_path, timeout=0.6).finish_login(login, timeout=HANGS)
     assert token.access_token == "a-0123456789"
 
 
@@ -243,7 +243,7 @@ def test_a_web_page_in_place_of_the_authorization_server_is_named_as_such(shop: 
     shop.polls(Reply(body=b"<!doctype html><h1>Free WiFi</h1>", headers=(("content-type", "text/html"),)))
     agent = agent_at(shop.fake.base, tmp_path)
     with pytest.raises(ServerUnreachable, match="web page"):
-        agent.finish_login(agent.start_login(["shop:read"]), timeout=0.5)
+        agent.finish_login(agent.start_login(["shop:read"]), timeout=2.0)
     assert len(shop.fake.to("/token")) > 1, "the next poll may find the network signed in"
 
 

@@ -16,6 +16,7 @@ from deputize.oauth.browser_flow import BROWSER
 from deputize.oauth.device_flow import DEVICE
 from deputize.oauth.login_flow import HumanFlow, Login
 from deputize.oauth.machine_flow import TokenRequest
+from tests.conftest import HANGS
 from tests.unit.client.fakes import Reply, Request, agent_at, granted, oauth, store_in
 from tests.unit.deputize.oauth.conftest import AuthServer, answered, come_back, log_in
 
@@ -265,7 +266,7 @@ def test_what_a_token_is_asked_for_can_be_set(auth_server: AuthServer, tmp_path:
     by_device(agent)
     pending = agent.start_login(("shop:read",), BROWSER)
     threading.Thread(target=come_back, args=(answered(pending.url),), daemon=True).start()
-    agent.finish_login(pending, timeout=10)
+    agent.finish_login(pending, timeout=HANGS)
     agent.refresh()
     auth_server.registration = {"client_secret": SECRET}
     agent.authorizer.by_machine(TokenRequest())

@@ -17,6 +17,7 @@ from deputize.oauth.device_flow import DEVICE
 from deputize.oauth.flows import FLOWS, HUMAN_FLOWS, choose, human_flow, other
 from deputize.oauth.login_flow import HumanFlow, LoginFlow
 from deputize.oauth.machine_flow import ASSERTION, CLIENT_CREDENTIALS, TokenRequest
+from tests.conftest import HANGS
 from tests.unit.client.fakes import Reply, Request, granted
 from tests.unit.deputize.oauth.conftest import AuthServer, answered, come_back
 
@@ -95,11 +96,11 @@ def log_in(agent: Agent, flow: LoginFlow) -> None:
     elif flow is ASSERTION:
         agent.authorizer.by_machine(TokenRequest(assertion="signed.by.platform"), ("shop:read",))
     elif flow is DEVICE:
-        agent.finish_login(agent.start_login(("shop:read",), DEVICE), timeout=10)
+        agent.finish_login(agent.start_login(("shop:read",), DEVICE), timeout=HANGS)
     else:
         login = agent.start_login(("shop:read",), BROWSER)
         threading.Thread(target=come_back, args=(answered(login.url),), daemon=True).start()
-        agent.finish_login(login, timeout=10)
+        agent.finish_login(login, timeout=HANGS)
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)

@@ -13,7 +13,7 @@ import pytest
 from demo.client import SampleHuman
 from deputize import BrowserFlow, ClientIdentity, DeviceFlow, ExplainedError, MachineFlow, MemoryStore, OAuthRefused
 from deputize.evidence import DeviceCode, Money
-from tests.conftest import ROOT, serving
+from tests.conftest import HANGS, ROOT, serving
 from tests.unit.client.fakes import ALICE, Reply, Request, faking, granted
 from tests.unit.deputize.oauth.conftest import AuthServer, answered, come_back
 
@@ -174,7 +174,7 @@ def test_one_request_given_up_does_not_end_anothers_login(server: str) -> None:
     flow = DeviceFlow(f"{server}/mcp", show=shown.append)
 
     async def main() -> int:
-        async with httpx2.AsyncClient(verify=False, auth=flow, timeout=30) as http:
+        async with httpx2.AsyncClient(verify=False, auth=flow, timeout=HANGS) as http:
             first = asyncio.create_task(http.post(f"{server}/mcp", json=LIST, headers=HEADERS))
             while not shown:
                 await asyncio.sleep(0.02)

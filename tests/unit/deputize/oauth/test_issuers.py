@@ -13,6 +13,7 @@ from demo.client import Agent
 from deputize import OAuthRefused
 from deputize.errors import ServerUnreachable
 from deputize.oauth.browser_flow import BROWSER
+from tests.conftest import HANGS
 from tests.unit.client.fakes import Fake, Reply, agent_at, faking, granted, oauth
 from tests.unit.deputize.oauth.conftest import AuthServer, log_in
 
@@ -91,7 +92,7 @@ def test_errors_that_come_with_http_200_are_errors(auth_server: AuthServer, agen
     pending = Reply(200, json={"error": "authorization_pending"})
     auth_server.shop.polls(pending, pending, granted())
     login = agent.start_login(("shop:read",))
-    assert agent.finish_login(login, timeout=10).access_token
+    assert agent.finish_login(login, timeout=HANGS).access_token
     auth_server.shop.polls(Reply(200, json={"error": "bad_verification_code"}))
     with pytest.raises(OAuthRefused) as refused:
         log_in(agent)

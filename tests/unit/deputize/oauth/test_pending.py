@@ -126,7 +126,7 @@ def test_another_process_joins_the_same_code(shop: AuthServer, tmp_path: Path) -
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "BCDF-GHJK", "shown again: it has another screen"
     shop.shop.polls(granted())
-    assert process.communicate(timeout=30)[0].strip() == granted().json["access_token"]
+    assert process.communicate(timeout=HANGS)[0].strip() == granted().json["access_token"]
     assert (process.returncode, codes(shop), len(shop.registered)) == (0, 1, 1)
     assert store.kept("pending agent") is None
     assert DeviceFlow(url, store=store).login_sync().access_token == granted().json["access_token"]

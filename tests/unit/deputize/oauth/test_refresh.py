@@ -14,7 +14,7 @@ from demo.client import Agent
 from demo.errors import REFUSED, UNREACHABLE
 from deputize import OAuthRefused, StoredToken
 from deputize.errors import AuthorizationRefused, ExplainedError, Remedy, ServerUnreachable
-from tests.conftest import ROOT
+from tests.conftest import HANGS, ROOT
 from tests.unit.client.fakes import Reply, Shop, agent_at, granted, log_in, oauth, store_in
 
 
@@ -71,7 +71,7 @@ def test_two_processes_that_renew_at_once_both_end_logged_in(agent: Agent, serve
     racers = [
         subprocess.Popen(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE) for _ in range(2)
     ]
-    said = [racer.communicate(timeout=30)[0].decode().split() for racer in racers]
+    said = [racer.communicate(timeout=HANGS)[0].decode().split() for racer in racers]
     assert [status for status, _ in said] == ["200", "200"]
     assert said[0][1] == said[1][1], "the second one renewed again what the first had just renewed"
     after = agent.stored()

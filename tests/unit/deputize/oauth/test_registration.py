@@ -12,6 +12,7 @@ from demo.client import Agent
 from deputize import ClientIdentity, OAuthRefused
 from deputize.oauth.browser_flow import BROWSER
 from deputize.oauth.machine_flow import TokenRequest
+from tests.conftest import HANGS
 from tests.unit.client.fakes import Reply, Request, agent_at, faking, oauth, store_in
 from tests.unit.deputize.oauth.conftest import AuthServer, log_in
 
@@ -147,7 +148,7 @@ def test_the_form_names_the_client_at_every_endpoint_also_where_the_secret_goes_
     identity = ClientIdentity("robot", secret="a secret: 100%", method="client_secret_basic", issuer=base)
     agent = agent_at(base, tmp_path, client_id=None, identity=identity)
     login = agent.start_login(("shop:read",))
-    agent.finish_login(login, timeout=10)
+    agent.finish_login(login, timeout=HANGS)
     log_in(agent)
     agent.view(agent.refresh())
     agent.logout()
@@ -304,5 +305,5 @@ def test_the_real_authorization_server_takes_our_metadata_document(server: str, 
     login = agent.start_login(("openid", "shop:read"), BROWSER)
     assert login.identity.source == "client ID metadata document"
     _, redirect = SampleHuman("alice@example.com").authorize(login.url, True)
-    token = agent.finish_login(login, pasted=lambda: redirect, timeout=10)
+    token = agent.finish_login(login, pasted=lambda: redirect, timeout=HANGS)
     assert agent.view(token).claim("client_id") == f"{server}/client.json"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -14,8 +13,10 @@ import pytest
 
 from demo.client import Agent
 from deputize import ClientIdentity, StoredToken
+from deputize.net import free_port
 from deputize.oauth.browser_flow import BROWSER
 from deputize.tokens.identity import AuthMethod
+from tests.conftest import HANGS
 from tests.unit.client.conftest import listening
 from tests.unit.client.fakes import agent_at
 from tests.unit.deputize.oauth.conftest import come_back
@@ -31,19 +32,18 @@ def log_in(agent: Agent) -> StoredToken:
     """In a browser that approves at once: the redirects lead it back."""
     login = agent.start_login(agent.wanted_scopes(), BROWSER)
     threading.Thread(target=come_back, args=(login.url,), daemon=True).start()
-    return agent.finish_login(login, timeout=20)
+    return agent.finish_login(login, timeout=HANGS)
 
 
 def by_hand(base: str, method: AuthMethod) -> ClientIdentity:
     """A client that somebody registered there for this method, and for one port of this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        redirect_uri = f"http://127.0.0.1:{free.getsockname()[1]}/callback"
+    redirect_uri = f"http://127.0.0.1:{free_port()}/callback"
     asked = {"redirect_uris": [redirect_uri], "token_endpoint_auth_method": method, "scope": "read"}
     asked |= {"grant_types": ["authorization_code", "refresh_token"]}
     request = urllib.request.Request(
         f"{base}/register", json.dumps(asked).encode(), {"content-type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=HANGS) as answer:
         given = json.load(answer)
     return ClientIdentity(
         given["client_id"],
