@@ -220,11 +220,12 @@ def place(connection: sqlite3.Connection, wanted: Purchase) -> Order:
 
 def void(connection: sqlite3.Connection, order_id: str) -> None:
     """Undo an order that was just placed, as if it never was: it counts for no limit, and is in stock again."""
-    row = connection.execute("SELECT door FROM shop_orders WHERE id = ?", (order_id,)).fetchone()
+    row = connection.execute("SELECT door, cancelled_at FROM shop_orders WHERE id = ?", (order_id,)).fetchone()
     connection.execute("DELETE FROM shop_keys WHERE order_id = ?", (order_id,))
     connection.execute("DELETE FROM shop_approvals WHERE order_id = ?", (order_id,))
     connection.execute("DELETE FROM shop_orders WHERE id = ?", (order_id,))
-    connection.execute("UPDATE shop_stock SET left = left + 1 WHERE item = ?", (_shelf(row["door"]),))
+    if row["cancelled_at"] is None:  # else a revocation has put it back, just before
+        connection.execute("UPDATE shop_stock SET left = left + 1 WHERE item = ?", (_shelf(row["door"]),))
 
 
 def cancel(connection: sqlite3.Connection, order_id: str, at: float) -> None:

@@ -441,3 +441,18 @@ def test_an_order_is_not_told_by_the_token_of_another_agent_in_the_same_session(
         connection.row_factory = sqlite3.Row
         outbox_of.add(connection, "order_1", above, "user_alice", 0.0)
         assert outbox_of.sessions(connection) == {above} != {below}
+
+
+def test_an_order_that_a_revocation_cancels_and_that_is_then_undone_is_in_stock_once(tmp_path: Path) -> None:
+    """A call that took longer than what it relied on was good for takes its order back, and the event comes first."""
+    database = Database(tmp_path / "shop.sqlite3")
+    with database.transaction() as connection:
+        ledger.restock(connection, 5)
+        order = ledger.place(connection, ledger.Purchase("audit_1", "a", "a", "M", "A", "B", "", Money(2500), 0.0))
+        assert ledger.stock_left(connection) == 4
+        for _ in range(2):
+            ledger.cancel(connection, order.id, 1.0)
+        assert (ledger.stock_left(connection), ledger.spent(connection, "a").amount) == (5, 0)
+        ledger.void(connection, order.id)
+        assert ledger.stock_left(connection) == 5
+    database.close()
