@@ -96,9 +96,13 @@ def actors(claims: dict[str, Any]) -> tuple[str, ...]:
 
 
 def read_access_token(context: Context, token: str) -> dict[str, Any] | None:
-    """The claims of an access token that this server issued, expired or not; None for anything else."""
+    """The claims of an access token that this server issued, expired or not; None for anything else.
+
+    An agent's token of WorkOS's shape, which is signed by the same key, names no client (RFC 9068 section 2.2 demands
+    it), and is none that a client was granted here.
+    """
     claims = context.keys.read(token, typ=TYPE)
-    return claims if claims is not None and claims.get("iss") == context.issuer else None
+    return claims if claims is not None and claims.get("iss") == context.issuer and "client_id" in claims else None
 
 
 def sign_id_token(context: Context, session: Session, account: Account, nonce: str | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
 
 from demo.client.workos.agents import AgentIdentity
@@ -118,6 +119,26 @@ def test_an_agent_token_is_none_of_the_shops(world: World, identity: AgentIdenti
     refused = world.agent().call("listMcpShopInventory", {}, token=Secret(held.access_token))
     assert refused.decision is not None
     assert (refused.status, refused.decision.rule) == (401, "token.audience")
+
+
+def test_an_agent_token_is_none_that_a_client_was_granted(world: World, identity: AgentIdentity) -> None:
+    """It names no client (`client_id`, RFC 9068 section 2.2), and no endpoint breaks on that."""
+    held = identity.deputize(world.console().access_token).access_token
+    redirects = {"redirect_uris": ["http://127.0.0.1:1/callback"]}
+    told = httpx2.post(f"{world.base}/oauth2/register", json=redirects).json()
+    basic = (told["client_id"], told["client_secret"])
+    introspected = httpx2.post(f"{world.base}/oauth2/introspect", data={"token": held}, auth=basic)
+    assert (introspected.status_code, introspected.json()) == (200, {"active": False})  # RFC 7662 section 2.2
+    exchange = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "subject_token": held,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+    }
+    exchanged = httpx2.post(f"{world.base}/oauth2/token", data=exchange | {"client_id": "demo-agent"})
+    assert exchanged.status_code == 400
+    revoked = httpx2.post(f"{world.base}/oauth2/revoke", data={"token": held, "client_id": "demo-agent"})
+    assert revoked.status_code == 200  # RFC 7009 section 2.2
+    assert identity.validate(held).valid, "and it is none to revoke there"
 
 
 def test_who_signed_in_too_long_ago_signs_in_again(world: World, tenant: Tenant) -> None:
