@@ -75,6 +75,9 @@ def _refuse_empty(parameter: Any, context: Any, value: Any) -> None:
     empty = value == "" or (option and isinstance(value, list | tuple) and "" in value)
     if not empty or context.resilient_parsing or parameter.name in _MAY_BE_EMPTY:
         return
+    source = context.get_parameter_source(parameter.name)
+    if source is not None and source.name == "DEFAULT":  # it was left out, as the prompt of `demo agent --keep-key`
+        return
     name = max(parameter.opts, key=len) if option else (parameter.metavar or parameter.name).strip("[]").upper()
     raise UsageError(
         f"{name} is empty",
