@@ -61,6 +61,12 @@ def login(remedy: Remedy) -> str:
     return " ".join([*words, *(f"--scope {scope}" for scope in remedy.scopes)])
 
 
+def perhaps_bought(error: ServerUnreachable) -> ServerUnreachable:
+    """The same error of a purchase that has no answer: it may have been made, and trying again would make another."""
+    error.do, error.remedy = f"see first whether it was bought: demo orders; then {advice(error)}", None
+    return error
+
+
 def in_own_words(error: ExplainedError) -> ExplainedError:
     """The same error, with `advice` for what to do."""
     error.do, error.remedy = advice(error), None

@@ -10,8 +10,8 @@ import typer
 
 from demo.cli.context import cast_for, console_for, repeated, say_json, say_notice, settings_of
 from demo.cli.sub_agents import SubAgentOption, acting, names_in
-from demo.errors import EXPECTATION, OK, REFUSED, UNREACHABLE
-from deputize.errors import ExplainedError, UsageError
+from demo.errors import EXPECTATION, OK, REFUSED, UNREACHABLE, perhaps_bought
+from deputize.errors import ExplainedError, ServerUnreachable, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -151,6 +151,8 @@ def _call(
             patience=patience,
             on_wait=lambda left, why: stage.waiting(f"the server to be free ({why})", left),
         )
+    except ServerUnreachable as error:
+        raise perhaps_bought(error) if tool == cast.tools.name("buyMcpShopItem") else error from None
     finally:
         stage.clear_status()
     names = () if open_ else names_in(outcome.decision, agent, cast.agent())

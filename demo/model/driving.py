@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from demo import tracing
 from demo.client.mcp.outcome import refused
+from demo.errors import perhaps_bought
 from demo.evidence.model import (
     Ending,
     HumanAsked,
@@ -28,7 +29,7 @@ from demo.model.choosing import Endpoint, ready
 from demo.model.script import Came, OutOfLines, Script, as_json
 from demo.model.spending import Budget
 from demo.model.tools import OfferedTool, arguments, as_read, offered, properties
-from deputize.errors import AuthorizationRefused, ExplainedError
+from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable
 from deputize.http.bounded import OnWait
 from deputize.http.connection import Door
 from deputize.http.errors import OAuthRefused
@@ -366,6 +367,8 @@ class _Run:
                 on_wait=None if on_wait is None else lambda left, why: on_wait(left, f"the server to be free ({why})"),
             )
         except ExplainedError as error:
+            if tool == self.purchase and self.key is None and isinstance(error, ServerUnreachable):
+                error = perhaps_bought(error)  # with the same key again it would be the same order
             raise self._ended(error) from None
         self.outcomes.append(outcome)
         came = as_read(outcome)

@@ -37,6 +37,7 @@ def model_run(task: ModelTask, steps: tuple[ModelStep, ...], end: ModelEnd) -> P
     def draw(canvas: Canvas) -> None:
         made = [one for step in steps for one in step.calls]
         state, answer = _answer(end, made)
+        unanswered = end.reason not in UNSENT and any(came_to(one)[0] == "waiting" for one in made)
         canvas.title(state, answer, aside=MARKED[task.made_by])
         canvas.field("asked", f'"{task.prompt}"', prose=True, at_most=2)
         canvas.field("decided", decides(task.model, task.made_by), prose=True, at_most=2)
@@ -59,7 +60,8 @@ def model_run(task: ModelTask, steps: tuple[ModelStep, ...], end: ModelEnd) -> P
         canvas.field("ended", end.why, prose=True, at_most=2)
         tokens = f", {end.tokens_read} tokens read, {end.tokens_written} written" if task.made_by == "model" else ""
         canvas.field("took", f"{many(end.steps, 'answer')}, {many(end.calls, 'call')}, {span(end.seconds)}{tokens}")
-        canvas.field("spent", str(end.spent) if end.spent is not None else "nothing", "strong")
+        spent = str(end.spent) if end.spent is not None else "nothing"
+        canvas.field("spent", f"{spent}, without the call that has no answer" if unanswered else spent, "strong")
 
     return Page(draw)
 

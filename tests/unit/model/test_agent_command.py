@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from demo.client import Agent
 from demo.model.script import load
+from deputize.errors import ServerUnreachable
 from tests.conftest import HANGS, ROOT, Command
 from tests.unit.model.endpoints import Fake, Handler, openai
 from tests.unit.model.test_model_endpoints import shopping, silent
@@ -161,6 +163,29 @@ def test_without_the_extra_it_says_what_to_install(demo: Command, monkeypatch: p
     monkeypatch.setattr("demo.model.choosing.find_spec", lambda name: None)
     done = demo("--json", "agent", TASK)
     assert done.returncode == 3 and "[agent]" in told(done)["error"]["do"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [("agent", TASK), ("call", "buyMcpShopItem", "company=Acme", "mailingAddress=1 Main St", "tshirtSize=M")],
+)
+def test_where_a_purchase_has_no_answer_one_looks_before_one_buys_again(
+    demo: Command, monkeypatch: pytest.MonkeyPatch, line: tuple[str, ...]
+) -> None:
+    demo("login")
+    call = Agent.call
+
+    def unanswered(self: Agent, tool: str, *given: Any, **options: Any) -> Any:
+        outcome = call(self, tool, *given, **options)
+        if tool == "buyMcpShopItem":
+            raise ServerUnreachable("no answer came", do="try again")
+        return outcome
+
+    monkeypatch.setattr(Agent, "call", unanswered)
+    done = demo(*line)
+    assert done.returncode == 5 and "demo orders" in done.stderr
+    assert "spent       nothing\n" not in done.stdout + done.stderr
+    assert len(told(demo("--json", "orders"))["result"]["orders"]) == 1
 
 
 @pytest.mark.long
