@@ -137,10 +137,11 @@ test.each([
   ["invalid_target", "refused"],
   ["invalid_request", "waiting"],
 ])("a token exchange that ends in %s leaves the order %s, and the warehouse hears nothing", async (error, state) => {
-  exchanged = () => Response.json({ error, error_description: "not this one" }, { status: 400 });
+  exchanged = () =>
+    Response.json({ error, error_description: `not\u001b[2J this one ${"x".repeat(9000)}` }, { status: 400 });
   const token = await authServer.token(somebody());
   const { id } = orderOf(await buy({ token }));
-  await until(token, id, { state, tries: 1, txn: null, why: "not this one" });
+  await until(token, id, { state, tries: 1, txn: null, why: expect.stringMatching(/^not\?\[2J this one x+\.\.\.x+$/) });
   expect([exchanges.length, parcels.length]).toEqual([1, 0]);
 });
 

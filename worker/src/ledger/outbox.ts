@@ -1,6 +1,7 @@
 /** What the warehouse is to be told of, and what became of it. An order is put here in the transaction that places it, so
  * that none is lost. No token is kept: where the object ended before, the session's next call brings one. */
 
+import { short } from "../evidence";
 import { agentOf, type TokenFacts } from "../policy/facts";
 import { first } from "./schema";
 
@@ -61,7 +62,7 @@ export function next(sql: SqlStorage, session: string): Waiting | null {
 
 /** It could not be told now, and waits. */
 export function tried(sql: SqlStorage, order: string, why: string, at: number): void {
-  sql.exec("UPDATE outbox SET tries = tries + 1, why = ?, at = ? WHERE order_id = ?", why.slice(0, 200), at, order);
+  sql.exec("UPDATE outbox SET tries = tries + 1, why = ?, at = ? WHERE order_id = ?", short(why, 200), at, order);
 }
 
 /** It was told, by this transaction. */
@@ -78,7 +79,7 @@ export function sent(sql: SqlStorage, order: string, txn: string, at: number): v
 export function refused(sql: SqlStorage, order: string, why: string, at: number): void {
   sql.exec(
     "UPDATE outbox SET state = 'refused', tries = tries + 1, why = ?, at = ? WHERE order_id = ?",
-    why.slice(0, 200),
+    short(why, 200),
     at,
     order,
   );
