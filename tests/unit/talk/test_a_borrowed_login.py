@@ -15,7 +15,7 @@ from talk.results import BeatResult, StepResult
 from talk.run import Run
 from talk.script import load_talk
 from talk.stage.screen import AsideStage
-from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
+from tests.unit.talk.foreign_servers import AuthServer, corner_shop, listening
 from tests.unit.talk.test_talk_at_another_server import NAMES, WithSomebody, played, red, steps
 
 
@@ -23,7 +23,7 @@ def test_with_a_stored_login_the_beats_that_need_one_play_and_it_stands_afterwar
     mine, fresh = tmp_path / "mine", tmp_path / "fresh"
     for folder in (mine, fresh):
         folder.mkdir()
-    with listening(corner_shop(), Authority(revocation=True)) as url:
+    with listening(corner_shop(), AuthServer(revocation=True)) as url:
         assert not red(played(url, mine, only=("login",)))
         settings = Settings(server=url, state=fresh, port=0, tools=NAMES)
         with Run.open(fresh) as run, run.performing():
