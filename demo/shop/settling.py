@@ -104,7 +104,10 @@ def _end(connection: sqlite3.Connection, order: str, why: str, at: float, *, uns
     connection.execute("UPDATE shop_outbox SET state = ?, why = ?, at = ? WHERE order_id = ?", (state, why, at, order))
     if state == "cancelled":
         ledger.cancel(connection, order, at)
-    _record(connection, order, state, say(f"dispatch_{state}", order=order, why=why), at)
+        reason = say("dispatch_cancelled", order=order, why=why)
+    else:
+        reason = say("dispatch_unclear", order=order, why=why)
+    _record(connection, order, state, reason, at)
 
 
 def _record(
