@@ -135,17 +135,21 @@ class TracedSpan:
 
 @dataclass(frozen=True)
 class TrailEvent:
-    """One line of the whole trail: what the shop decided, what the human granted or denied, what was revoked."""
+    """One line of the whole trail: what the shop decided, what the human granted or denied, what an agent handed
+    on, what was revoked."""
 
     at: float | None
     """None where it is not told."""
-    kind: Literal["decision", "consent", "purchase", "revocation", "dispatch"]
-    """`purchase`: a human's answer to one purchase; whatever it was, their consent stays as it was. `dispatch`: what
-    became of an order behind the shop."""
-    said: Literal["allow", "deny", "granted", "approved", "denied", "revoked", "sent", "cancelled", "unclear"]
+    kind: Literal["decision", "consent", "purchase", "delegation", "revocation", "dispatch"]
+    """`purchase`: a human's answer to one purchase; whatever it was, their consent stays as it was. `delegation`: an
+    agent handed a part of its consent on, to `agent`. `dispatch`: what became of an order behind the shop."""
+    said: Literal[
+        "allow", "deny", "granted", "approved", "denied", "delegated", "revoked", "sent", "cancelled", "unclear"
+    ]
     told_by: Literal["shop", "authorization server"]
     what: str
-    """The tool or method; of a consent the scopes; of a revocation what was revoked; of a dispatch the order."""
+    """The tool or method; of a consent or a delegation the scopes; of a revocation what was revoked; of a dispatch the
+    order."""
     user: str | None = None
     username: str | None = None
     agent: str | None = None

@@ -42,6 +42,8 @@ class SubAgentView:
     """When its last token ends."""
     revoked_at: float | None
     """Of what was revoked of it alone; None where only something above it was, or nothing."""
+    created_at: float | None = None
+    """When it was first handed something; None where that was not told."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The whole trail: consents, decisions and revocations, in the order in which they happened."""
+"""The whole trail: consents, what was handed on, decisions and revocations, in the order in which they happened."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from demo.panels.values import clock, many
 _STATES: Final[dict[str, State]] = {
     "granted": "allowed",
     "approved": "allowed",
+    "delegated": "allowed",
     "denied": "refused",
     "revoked": "waiting",
     **{rule.removeprefix("dispatch."): state for rule, state in AFTER.items()},
@@ -57,12 +58,13 @@ def _title(given: tuple[TrailEvent, ...], canvas: Canvas) -> None:
     approved = f", {many(bought.count('approved'), 'approval')}" if "approved" in bought else ""
     approved += f", {many(bought.count('denied'), 'purchase')} denied" if "denied" in bought else ""
     denied = f", {said.count('denied')} denied" if "denied" in said else ""
+    handed = f", {said.count('delegated')} handed on" if "delegated" in said else ""
     decisions = many(said.count("allow") + said.count("deny"), "decision")
     refused = f", {said.count('deny')} refused" if "deny" in said else ""
     revoked = many(said.count("revoked"), "revocation")
     revoked += f"; {many(said.count('cancelled'), 'order')} cancelled" if "cancelled" in said else ""
     answer = (
-        f"{consents}{denied}{approved}; {decisions}{refused}; {revoked}"
+        f"{consents}{denied}{handed}{approved}; {decisions}{refused}; {revoked}"
         if given
         else "Nothing of this has happened yet"
     )
@@ -101,9 +103,10 @@ def _what(event: TrailEvent, wide: bool) -> str:
     limit = f" up to {event.spending_limit}" if event.spending_limit is not None else ""
     if event.kind == "purchase":
         return f"one purchase {event.said}" + (f": {event.spending_limit}" if event.spending_limit is not None else "")
-    if event.kind == "consent":
+    if event.kind in ("consent", "delegation"):
         scopes = f": {' '.join(event.scopes)}" if wide else ""
-        return f"{event.said}{limit}, {many(len(event.scopes), 'scope')}{scopes}"
+        given = "handed on" if event.kind == "delegation" else event.said
+        return f"{given}{limit}, {many(len(event.scopes), 'scope')}{scopes}"
     if event.kind == "revocation":
         return f"revoked: {event.what}"
     decision = event.decision

@@ -1,8 +1,8 @@
 """The whole trail in the Open Cybersecurity Schema Framework, version 1.8.0 (schema.ocsf.io/1.8.0), for a SIEM to read.
 
 A decision is an API Activity (6003), with the profiles Security Control and Trace; a consent, or one purchase, granted
-or denied, an Authorize Session (3003); a revocation a User Access Management (3005). What OCSF has no place for stands
-in `unmapped`.
+or denied, and what an agent handed on, an Authorize Session (3003); a revocation a User Access Management (3005). What
+OCSF has no place for stands in `unmapped`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _USER, _UNKNOWN = 1, 0
 
 def as_ocsf(event: TrailEvent) -> dict[str, Any]:
     """One event of the trail."""
-    if event.kind in ("consent", "purchase"):
+    if event.kind in ("consent", "purchase", "delegation"):
         return _consent(event)
     return _revocation(event) if event.kind == "revocation" else _decision(event)
 
@@ -83,15 +83,17 @@ def _decision(event: TrailEvent) -> dict[str, Any]:
 
 def _consent(event: TrailEvent) -> dict[str, Any]:
     granted = event.said != "denied"
-    uid = event.session if granted else None
+    handed_on = event.kind == "delegation"
+    uid = (event.agent if handed_on else event.session) if granted else None
     told = _base(event, _CONSENT, (1, "Assign Privileges"), good=granted, uid=uid)
     created = None if event.at is None or event.said != "granted" else _milliseconds(event.at)
     what = "one purchase by" if event.kind == "purchase" else ""
     who = event.agent_name or event.client_name or event.client or "a client"
+    said = ("An agent handed on to",) if handed_on else ("A human", event.said, what)
     limit = event.spending_limit
     return told | _kept(
         {
-            "message": " ".join(filter(None, ("A human", event.said, what, who, event.what))),
+            "message": " ".join(filter(None, (*said, who, event.what))),
             "user": _user(event),
             "actor": _actor(event),
             "privileges": list(event.scopes) or ["none"],

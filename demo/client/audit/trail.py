@@ -1,7 +1,8 @@
-"""The whole trail in the order of time: what the shop decided, what the human granted and denied, what was revoked.
+"""The whole trail in the order of time: what the shop decided, what the human granted and denied, what was handed on,
+what was revoked.
 
-Two servers have it: the shop its decisions and the revocations that reached it, the authorization server the
-consents and what it revoked. Pure: nothing is fetched here but by `read`.
+Two servers have it: the shop its decisions and the revocations that reached it, the authorization server the consents,
+what was handed on and what it revoked. Pure: nothing is fetched here but by `read`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from demo.client.audit.reading import Trail
 from demo.client.human.console import Console
 from demo.client.mcp.reading import read_decision
 from demo.evidence.audit import TrailEvent
-from demo.evidence.grants import AnswerView, SessionView
+from demo.evidence.grants import AnswerView, SessionView, SubAgentView
 from demo.evidence.shop import Decision
 from deputize.errors import AuthorizationRefused, ServerUnreachable, UsageError
 
@@ -42,8 +43,8 @@ class Filter:
     Attributes:
         user: a human, by id or e-mail address.
         agent: an agent by its id or its own name, or its software by client id or name.
-        verdict: `allow` has what was allowed, granted, approved and sent, `deny` what was refused, denied, revoked and
-            not sent.
+        verdict: `allow` has what was allowed, granted, approved, handed on and sent, `deny` what was refused, denied,
+            revoked and not sent.
         since: the first moment, in POSIX seconds.
         limit: how many events at most, the newest.
     """
@@ -56,7 +57,7 @@ class Filter:
 
     def fits(self, event: TrailEvent) -> bool:
         """Whether an event is asked for."""
-        good = event.said in ("allow", "granted", "approved", "sent")
+        good = event.said in ("allow", "granted", "approved", "delegated", "sent")
         return (
             (self.user is None or self.user in (event.user, event.username))
             and (self.agent is None or self.agent in (event.agent, event.client, event.client_name, event.agent_name))
@@ -145,6 +146,7 @@ def merged(
         if not session.agent:
             continue  # the human's own console: nobody was deputized
         told.append(_of_session(session, own))
+        told += [_of_sub_agent(one, session, own) for one in session.sub_agents if one.created_at is not None]
         if session.revoked_at is not None and not any(_tells_of(event, session) for event in revoked):
             told.append(_end_of(session, own))
     told += [_of_answer(answer, own, by_id.get(answer.session)) for answer in answers]
@@ -195,6 +197,20 @@ def _of_session(session: SessionView, own: tuple[str | None, str | None]) -> Tra
         consent=session.consent,
         scopes=session.scopes,
         spending_limit=session.spending_limit,
+    )
+
+
+def _of_sub_agent(one: SubAgentView, session: SessionView, own: tuple[str | None, str | None]) -> TrailEvent:
+    return replace(
+        _of_session(session, own),
+        at=one.created_at,
+        kind="delegation",
+        said="delegated",
+        what=" ".join(one.scopes),
+        agent=one.id,
+        agent_name=one.name,
+        scopes=one.scopes,
+        spending_limit=one.spending_limit,
     )
 
 

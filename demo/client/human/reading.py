@@ -42,6 +42,7 @@ def _sub_agent(entry: dict[str, Any]) -> SubAgentView:
         spending_limit=money(entry.get("spending_limit")),
         expires_at=number(entry.get("expires_at")) or 0.0,
         revoked_at=number(entry.get("revoked_at")),
+        created_at=number(entry.get("created_at")),
     )
 
 

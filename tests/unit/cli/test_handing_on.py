@@ -20,6 +20,9 @@ def test_a_sub_agent_buys_within_its_budget_and_ends_alone(demo: Command) -> Non
     people = {"who": "Alice", "through": "Buyer"}
     assert _named(bought.stdout) == people
     assert _named(refused.stdout) == {**people, "hired by": "Shirt Agent"}
+    trail = json.loads(demo("--json", "audit").stdout)["events"]
+    handed_on = [(one["said"], one["agent"], one["agent_name"]) for one in trail if one["kind"] == "delegation"]
+    assert handed_on == [("delegated", told["agent"], "Buyer")]
     drawn = demo("whoami", "--sub-agent", "Buyer")
     assert drawn.returncode == 0 and drawn.stdout.lstrip().startswith("✓ Alice → Shirt Agent → Buyer")
     assert demo("revoke", "--agent", "--id", told["agent"]).returncode == 0

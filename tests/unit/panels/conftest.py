@@ -330,6 +330,7 @@ _EVENTS: tuple[tuple[Any, Any], ...] = (
     ("consent", "denied"),
     ("purchase", "approved"),
     ("purchase", "denied"),
+    ("delegation", "delegated"),
     ("decision", "allow"),
     ("decision", "deny"),
     ("revocation", "revoked"),
@@ -337,7 +338,7 @@ _EVENTS: tuple[tuple[Any, Any], ...] = (
 
 
 def _event(at: float, kind: Any, said: Any, what: str, **more: Any) -> TrailEvent:
-    teller: Any = "authorization server" if kind in ("consent", "purchase") else "shop"
+    teller: Any = "authorization server" if kind in ("consent", "purchase", "delegation") else "shop"
     who = ("user_alice", "alice@example.com", "agent_1", "demo-agent")
     return TrailEvent(NOW + at, kind, said, teller, what, *who, **more)
 
@@ -354,6 +355,16 @@ HAPPENED = (
         spending_limit=Money(6000),
     ),
     _event(12, "purchase", "denied", "shop:buy", client_name="Shirt Agent", spending_limit=Money(2500)),
+    _event(
+        14,
+        "delegation",
+        "delegated",
+        "shop:buy",
+        client_name="Shirt Agent",
+        agent_name="Buyer",
+        scopes=("shop:read", "shop:buy"),
+        spending_limit=Money(3000),
+    ),
     _event(15, "purchase", "approved", "shop:buy", client_name="Shirt Agent", spending_limit=Money(2500)),
     _event(16, "decision", "allow", "policy", decision=decision(gate="policy", rule="policy.changed", user=None)),
     _event(20, "decision", "allow", "buyMcpShopItem", decision=decision(order_id="order_1", tool="buyMcpShopItem")),

@@ -16,7 +16,7 @@ import pytest
 from demo.client.audit.ocsf import VERSION, as_ocsf
 from demo.client.audit.trail import merged
 from demo.evidence.audit import TrailEvent
-from demo.evidence.grants import AnswerView, SessionView
+from demo.evidence.grants import AnswerView, SessionView, SubAgentView
 from demo.evidence.shop import Decision
 from deputize.evidence import Money
 
@@ -102,7 +102,12 @@ TRAIL: tuple[TrailEvent, ...] = merged(
         decision(gate="event", rule="revoked.session", verdict="deny", session="s1", user="user_alice", at=20.0),
     ],
     [
-        SessionView("s1", "consent_1", "agent_1", "demo-agent", "Shirt Agent", ("shop:buy",), 5.0, 20.5, Money(6000)),
+        SessionView(
+            *("s1", "consent_1", "agent_1", "demo-agent", "Shirt Agent", ("shop:buy",), 5.0, 20.5, Money(6000)),
+            sub_agents=(
+                SubAgentView("agent_3", "agent_1", "Buyer", ("shop:buy",), Money(3000), 99.0, None, created_at=14.0),
+            ),
+        ),
         SessionView("s2", "consent_2", "agent_2", "other", "Other", (), None, 99.0, revoked_by_kind="agent"),
         SessionView("s3", "consent_3", "", "demo-console", "Console", ("audit:read",), 1.0, None),
     ],
@@ -134,6 +139,7 @@ def test_both_servers_notes_make_one_trail_in_the_order_of_time() -> None:
         ("decision", "allow", None),
         ("purchase", "approved", "s1"),
         ("purchase", "denied", "s1"),  # and no login: the grant stays as it was
+        ("delegation", "delegated", "s1"),
         ("revocation", "revoked", "s1"),  # told by both, and one
         ("dispatch", "cancelled", "s1"),
         ("revocation", "revoked", "s2"),
@@ -172,6 +178,18 @@ def test_a_decision_says_who_through_which_agent_by_which_rule_and_in_which_trac
 def test_an_event_that_nobody_can_be_named_for_is_anonymous() -> None:
     told = as_ocsf(replace(TRAIL[1], username=None))
     assert (told["actor"]["user"]["name"], told["src_endpoint"]["name"]) == ("anonymous", "anonymous")
+
+
+def test_what_was_handed_on_says_to_whom_and_up_to_which_amount() -> None:
+    told = as_ocsf(next(event for event in TRAIL if event.kind == "delegation"))
+    assert (told["class_uid"], told["privileges"], told["message"]) == (
+        3003,
+        ["shop:buy"],
+        "An agent handed on to Buyer shop:buy",
+    )
+    assert told["metadata"]["uid"] == "agent_3"
+    assert told["unmapped"]["agent"] == "agent_3"
+    assert told["unmapped"]["spending_limit"] == {"amount": 3000, "currency": "USD"}
 
 
 def test_what_the_gates_said_and_what_came_of_it_are_two_things() -> None:

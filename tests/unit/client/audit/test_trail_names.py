@@ -11,7 +11,7 @@ from demo.evidence.shop import Decision
 
 
 def test_a_sub_agent_stands_in_the_trail_by_its_own_name() -> None:
-    buyer = SubAgentView("agent_2", "agent_1", "Buyer", ("shop:buy",), None, 99.0, None)
+    buyer = SubAgentView("agent_2", "agent_1", "Buyer", ("shop:buy",), None, 99.0, None, created_at=6.0)
     session = SessionView(
         "s1", "consent_1", "agent_1", "demo-agent", "Shirt Agent", ("shop:buy",), 5.0, None, sub_agents=(buyer,)
     )
@@ -20,10 +20,11 @@ def test_a_sub_agent_stands_in_the_trail_by_its_own_name() -> None:
         Decision(audit_id=f"audit_{agent}", at=at, agent=agent, client="demo-agent", session="s1", **allowed)  # type: ignore[arg-type]
         for agent, at in (("agent_1", 10.0), ("agent_2", 11.0))
     ]
-    _, above, below = merged(entries, [session], ())
+    _, handed_on, above, below = merged(entries, [session], ())
+    assert (handed_on.said, handed_on.agent, handed_on.agent_name) == ("delegated", "agent_2", "Buyer")
     assert (above.agent_name, above.client_name) == ("", "Shirt Agent")
     assert (below.agent_name, below.client_name) == ("Buyer", "Shirt Agent")
-    assert [one.agent for one in (above, below) if Filter(agent="Buyer").fits(one)] == ["agent_2"]
+    assert [one.agent for one in (handed_on, above, below) if Filter(agent="Buyer").fits(one)] == ["agent_2"] * 2
 
 
 def test_a_name_finds_what_the_shop_knows_by_an_id_alone() -> None:
