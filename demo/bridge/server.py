@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from demo.bridge.refusals import UNREACHABLE, of_error, of_refusal, wants_login
 from demo.bridge.upstream import NAME, Method, Upstream, methods
 from demo.client.mcp.reply import METHOD_NOT_FOUND, Reply
-from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable
-from deputize.http.errors import no_answer
+from deputize.errors import AuthorizationRefused, EnvironmentNotReady, ExplainedError, ServerUnreachable
 from deputize.http.sanitizing import safe_text
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ class Bridge:
         server: Server[Any] = Server(
             NAME,
             version=__version__,
-            title=f"{self._upstream.url} by the agent of this machine",
+            title=f"{self._upstream.name} by the agent of this machine",
             instructions=safe_text(instructions) if instructions else None,
             # Anyone who lists before a login and after it must not be given the first answer twice.
             cache_hints={
@@ -139,7 +138,7 @@ class Bridge:
                     self._introduction = await self._upstream.introduce(READY)
                     self.reached.set()
                     return None
-                except ServerUnreachable as error:
+                except (ServerUnreachable, EnvironmentNotReady) as error:
                     self._trouble, self._tried = error, time.monotonic()
             return self._trouble
 
@@ -228,7 +227,7 @@ class Bridge:
                     return await self._upstream.ask(request, method.result, on_progress)
                 except ExplainedError as error:
                     return error
-            return no_answer(self._upstream.url, READY)
+            return self._upstream.late(READY)
 
     async def _granted(self) -> tuple[str, ...]:
         token = await self._upstream.stored()

@@ -34,11 +34,11 @@ PARTING = 5.0
 """Seconds that requests may still take after stdin has ended, and that parting may take after a signal."""
 
 
-def serve(agent: Agent, *, login: LoginCommand, quiet: bool = False, seconds: float = SECONDS) -> None:
+def serve(find: Callable[[], Agent], *, login: LoginCommand, quiet: bool = False, seconds: float = SECONDS) -> None:
     """Serve one host. stdout carries the protocol and nothing else; what a person should know goes to stderr.
 
     Args:
-        agent: whose stored token is used; nobody is asked for another.
+        find: gives the agent whose stored token is used; nobody is asked for another. The host is greeted meanwhile.
         login: makes the command by which a person gives it some, of the option for the flow (None: not known).
         quiet: nothing on stderr.
         seconds: the bound on one request.
@@ -69,7 +69,7 @@ def serve(agent: Agent, *, login: LoginCommand, quiet: bool = False, seconds: fl
         async with anyio.create_task_group() as around:
             if _ending():
                 around.start_soon(_listen, heard, around.cancel_scope)
-            await _serve(Upstream(agent, seconds=seconds), login, log)
+            await _serve(Upstream(find, seconds=seconds), login, log)
             around.cancel_scope.cancel()
 
     try:
@@ -117,7 +117,7 @@ async def _serve_host(upstream: Upstream, login: LoginCommand, log: Any) -> None
     from mcp.server.stdio import stdio_server
 
     bridge = Bridge(upstream, login=login, log=log)
-    log(f"bridging stdin and stdout to {upstream.url}")
+    log(f"bridging stdin and stdout to {upstream.name}")
     lines = Lines(
         0,
         over=lambda: bridge.settle(PARTING),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from demo.client.mcp.calling import check_arguments
 from demo.client.mcp.outcome import CallOutcome, call_outcome, expired
 from demo.client.mcp.reply import Reply
 from demo.client.mcp.session import Session
-from deputize.errors import AuthorizationRefused, ExplainedError
+from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable
 from deputize.http.errors import OAuthRefused, no_answer, not_logged_in
 from deputize.http.recorder import Recorder
 from deputize.http.sanitizing import map_strings
@@ -51,28 +52,31 @@ class Upstream:
     the host's connection; a new one is begun where the server ended it, or where another human has logged in.
 
     Args:
-        agent: whose token it is. It is looked up again for each request, so that a login is seen at once.
-            Without one the server is asked without one: many want none.
+        find: gives the agent whose token it is, once; it may take as long as a local server takes to start. The token
+            is looked up again for each request, so that a login is seen at once. Without one the server is asked
+            without one: many want none.
         seconds: the bound on one request.
 
     Use it within `connected`.
     """
 
-    def __init__(self, agent: Agent, *, seconds: float = SECONDS) -> None:
-        self._agent = agent
+    def __init__(self, find: Callable[[], Agent], *, seconds: float = SECONDS) -> None:
+        self._find = find
+        self._finding = threading.Lock()
+        self._found: Agent | None = None
         self._seconds = seconds
-        self._pending = PendingLogins(agent.authorizer, agent.store, agent.slot)
         # The agent's own is fed by other threads.
         self.recorder = Recorder()
         self._connected: Connected
+        self._pending: PendingLogins
         self._secrets: tuple[tuple[str, ...], tuple[str, ...]] = (), ()
         """Those of the token before, which requests that are under way may still carry, and of the present one."""
         self._session = Session(self.recorder, seconds, name=NAME, connecting=CONNECTING, for_host=True)
 
     @property
-    def url(self) -> str:
-        """The MCP URL."""
-        return self._agent.endpoint()
+    def name(self) -> str:
+        """What a person knows the server by: its MCP URL, once its agent is found."""
+        return "the local server" if self._found is None else self._url
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Upstream]:
@@ -83,7 +87,7 @@ class Upstream:
     async def stored(self) -> StoredToken | None:
         """The agent's token as it lies there; None where there is none, or none that can be read."""
         try:
-            return await _in_a_thread(self._agent.stored)
+            return await _in_a_thread(lambda: self._agent.stored())
         except ExplainedError:
             return None
 
@@ -94,7 +98,7 @@ class Upstream:
 
         with anyio.move_on_after(seconds):
             try:
-                return f"--{(await _in_a_thread(self._agent.choose_flow)).flow.name}"
+                return f"--{(await _in_a_thread(lambda: self._agent.choose_flow())).flow.name}"
             except ExplainedError:
                 return None
         return None
@@ -121,20 +125,21 @@ class Upstream:
         await _in_a_thread(self._advance)
 
     async def introduce(self, seconds: float) -> Introduction | None:
-        """Ask the server what it can do; None where it does not say so to this agent yet.
+        """Find the agent, and ask the server what it can do; None where it does not say so to this agent yet.
 
         Raises:
             ServerUnreachable: it does not answer within `seconds`.
+            EnvironmentNotReady: a local server cannot be started.
         """
         import anyio
 
         with anyio.move_on_after(seconds):
             try:
                 token = await self._token()
-                return await self._connected.introduce(self.url, token, holder=_login(token))
+                return await self._connected.introduce(self._url, token, holder=_login(token))
             except AuthorizationRefused:
                 return None
-        raise no_answer(self.url, seconds)
+        raise self.late(seconds)
 
     async def ask(self, request: Any, result_type: Any, on_progress: ProgressFnT | None = None) -> Reply:
         """Send one request, once; one refused because its token has expired is sent again with a renewed one.
@@ -164,11 +169,39 @@ class Upstream:
                 fresh = await _in_a_thread(partial(self._renewed, token))
                 reply = reply if fresh is None else await self._send(request, result_type, fresh, on_progress)
             return reply
-        raise no_answer(self.url, self._seconds)
+        raise self.late(self._seconds)
+
+    def late(self, seconds: float) -> ServerUnreachable:
+        """The error where nothing came within so many seconds."""
+        if self._found is None:
+            return ServerUnreachable(
+                "the local server is still starting", why=f"it did not answer within {seconds:g} s", do="try again"
+            )
+        return no_answer(self._url, seconds)
 
     def outcome(self, reply: Reply) -> CallOutcome:
         """A reply, read and safe to show."""
         return call_outcome("", reply, self.recorder)
+
+    @property
+    def _agent(self) -> Agent:
+        """Blocks until it is found: until then it is for threads alone."""
+        if self._found is not None:
+            return self._found
+        if not self._finding.acquire(timeout=CONNECTING):  # a request that was given up left a thread that is at it
+            raise self.late(CONNECTING)
+        try:
+            if self._found is None:
+                agent = self._find()
+                self._pending = PendingLogins(agent.authorizer, agent.store, agent.slot)
+                self._found = agent
+            return self._found
+        finally:
+            self._finding.release()
+
+    @property
+    def _url(self) -> str:
+        return self._agent.endpoint()
 
     async def _send(
         self, request: Any, result_type: Any, token: StoredToken | None, on_progress: ProgressFnT | None
@@ -179,7 +212,7 @@ class Upstream:
             self.recorder.guard_only(itertools.chain(*self._secrets))
         try:
             reply = await self._connected.ask(
-                self.url, request, result_type, token, holder=_login(token), on_progress=on_progress
+                self._url, request, result_type, token, holder=_login(token), on_progress=on_progress
             )
         finally:
             self.recorder.take()  # nobody looks at them, and a host stays for days
@@ -197,7 +230,7 @@ class Upstream:
                 let it expire.
         """
         try:
-            return await _in_a_thread(self._agent.token)
+            return await _in_a_thread(lambda: self._agent.token())
         except OAuthRefused as refused:
             if refused.oauth_error == "not_logged_in":
                 return None

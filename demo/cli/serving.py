@@ -65,7 +65,11 @@ def serve(
         from demo.cli.connecting import login_command
 
         settings = settings if port is None else replace(settings, port=port)
-        bridge(cast_for(settings).agent(), login=partial(login_command, settings), quiet=settings.quiet)
+        # Another server's agent is there at once, and a mistake in its address ends the command.
+        agent = None if settings.server is None else cast_for(settings).agent()
+        bridge(
+            lambda: agent or cast_for(settings).agent(), login=partial(login_command, settings), quiet=settings.quiet
+        )
         return OK
     from demo.local_server import resources, server
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import filelock
 import pytest
 
+from demo.local_server import local
+from demo.local_server.local import LOCK
 from tests.conftest import HANGS, ROOT
 from tests.unit.bridge.hosts import Slow, environment, keep_token, slow_server
 
@@ -65,6 +71,42 @@ def test_requests_from_a_pipe_are_answered_before_the_end_of_stdin_is_the_end(br
     assert {tool["name"] for tool in second["result"]["tools"]} == {"climb", "wait", "repeat"}
     assert "bridging stdin and stdout" in err
     assert bridge.returncode == 0
+
+
+def test_a_host_is_answered_while_the_local_server_starts_and_told_when_it_has(tmp_path: Path) -> None:
+    """Hosts give up after some seconds."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    starting = filelock.FileLock(state / LOCK, mode=0o600)
+    starting.acquire()  # as a server holds it that only starts
+    process = subprocess.Popen(
+        [sys.executable, "-m", "demo", "serve", "--stdio", "--port", "0"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(state),
+        cwd=ROOT,
+    )
+    said: queue.Queue[dict[str, Any]] = queue.Queue()
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        lines = process.stdout
+        threading.Thread(target=lambda: [said.put(json.loads(line)) for line in lines], daemon=True).start()
+        process.stdin.write(text(HELLO, READY, LIST))
+        process.stdin.flush()
+        hello, listed = said.get(timeout=HANGS), said.get(timeout=HANGS)
+        assert hello["result"]["serverInfo"]["title"] == "the local server by the agent of this machine"
+        assert "still starting" in listed["error"]["message"]
+        starting.release()
+        assert said.get(timeout=HANGS)["method"] == "notifications/tools/list_changed"
+        process.stdin.close()
+        assert process.wait(HANGS) == 0
+    finally:
+        process.kill()
+        process.wait(HANGS)
+        starting.release(force=True)
+        local.stop(state)
 
 
 def test_what_is_no_message_is_passed_over(bridge: subprocess.Popen[str]) -> None:
@@ -122,9 +164,9 @@ def test_an_idle_bridge_uses_no_time(bridge: subprocess.Popen[str]) -> None:
 
     assert bridge.stdin is not None
     assert bridge.stdout is not None
-    bridge.stdin.write(text(HELLO, READY))
+    bridge.stdin.write(text(HELLO, READY, LIST))
     bridge.stdin.flush()
-    bridge.stdout.readline()
+    assert {json.loads(bridge.stdout.readline()).get("id") for _ in range(2)} == {1, 2}
 
     def spent() -> float:
         fields = Path(f"/proc/{bridge.pid}/stat").read_text("utf-8").rsplit(")", 1)[1].split()

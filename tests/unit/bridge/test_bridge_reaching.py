@@ -18,6 +18,7 @@ from demo.client.mcp.connected import Introduction
 from demo.client.mcp.reply import Reply
 from deputize.errors import ServerUnreachable
 from deputize.evidence import DeviceCode
+from deputize.http.errors import no_answer
 from tests.conftest import serving
 from tests.unit.bridge.hosts import hosted
 
@@ -27,7 +28,7 @@ TOOL = {"name": "buy", "inputSchema": {"type": "object"}}
 class Far:
     """A server that is not reached before it is let."""
 
-    url = "https://far.example/mcp"
+    name = "https://far.example/mcp"
 
     def __init__(self) -> None:
         self.there = False
@@ -42,6 +43,9 @@ class Far:
         self.asked += 1
         result = {"tools": [TOOL], "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
         return _reply(result)
+
+    def late(self, seconds: float) -> ServerUnreachable:
+        return no_answer(self.name, seconds)
 
     async def stored(self) -> None:
         return None

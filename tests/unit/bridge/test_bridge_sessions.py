@@ -46,7 +46,7 @@ def bridged(url: str, folder: Path, work: Callable[[Upstream], Awaitable[Any]]) 
     """Do `work` as a host would that is connected once."""
 
     async def main() -> Any:
-        async with Upstream(agent_at(url, folder), seconds=15).connected() as upstream:
+        async with Upstream(lambda: agent_at(url, folder), seconds=15).connected() as upstream:
             return await work(upstream)
 
     return run(main, 60.0, TimeoutError)

@@ -52,7 +52,7 @@ def ask(tmp_path: Path) -> Iterator[Callable[[Callable[[Request], Sent]], tuple[
         request = CallToolRequest(params=CallToolRequestParams(name="shirt", arguments={"size": "M"}))
 
         async def ask() -> tuple[Reply, CallOutcome]:
-            async with Upstream(Agent(fake.url, store=store), seconds=20).connected() as upstream:
+            async with Upstream(lambda: Agent(fake.url, store=store), seconds=20).connected() as upstream:
                 reply = await upstream.ask(request, CallToolResult)
                 return reply, upstream.outcome(reply)
 

@@ -115,7 +115,7 @@ def bridged(url: str, folder: Path) -> Any:
     request = CallToolRequest(params=CallToolRequestParams(name="buy", arguments={}))
 
     async def ask() -> Any:
-        async with Upstream(agent_at(url, folder, timeout=2.0), seconds=5).connected() as upstream:
+        async with Upstream(lambda: agent_at(url, folder, timeout=2.0), seconds=5).connected() as upstream:
             return await upstream.ask(request, CallToolResult)
 
     return run(ask, 30.0, TimeoutError)

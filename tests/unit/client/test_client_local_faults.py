@@ -135,7 +135,7 @@ def test_an_argument_that(kind: str, door: str, serve: Serve, tmp_path: Path) ->
 
     async def bridged() -> Any:
         request = CallToolRequest(params=CallToolRequestParams(name="buy", arguments=given))
-        async with Upstream(agent).connected() as upstream:
+        async with Upstream(lambda: agent).connected() as upstream:
             return await upstream.ask(request, CallToolResult)
 
     with pytest.raises(UsageError, match="'note'"):
