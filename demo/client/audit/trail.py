@@ -253,10 +253,12 @@ def _tells_of(event: TrailEvent, session: SessionView) -> bool:
 def _own(entries: Sequence[Decision], console: Console) -> tuple[str | None, str | None]:
     from deputize.tokens import claims
 
-    jwt = claims.take_apart(console.agent.token().access_token)
+    token = console.agent.token()
+    jwt = claims.take_apart(token.access_token)
     reader = jwt.claims.get("sub") if jwt is not None else None
     reader = reader if isinstance(reader, str) else None
-    return reader, next((entry.username for entry in entries if entry.user == reader and entry.username), None)
+    named = next((entry.username for entry in entries if entry.user == reader and entry.username), None)
+    return reader, named or token.human_address
 
 
 def moment(given: str, now: Callable[[], float] = time.time) -> float:

@@ -38,7 +38,7 @@ def test_a_name_finds_what_the_shop_knows_by_an_id_alone() -> None:
         SessionView(agent, "", agent, agent, name, (), 1.0, None)
         for agent, name in (("agent_1", "One"), ("agent_2", "Two"))
     ]
-    token = SimpleNamespace(access_token="opaque")
+    token = SimpleNamespace(access_token="opaque", human_address="alice@example.com")
     console: Any = SimpleNamespace(
         audit=audit, sessions=lambda: named, answers=lambda: (), agent=SimpleNamespace(token=lambda: token)
     )
@@ -46,4 +46,6 @@ def test_a_name_finds_what_the_shop_knows_by_an_id_alone() -> None:
         told = read(console, Filter(agent=asked))
         assert [one.agent for one in told.entries] == ["agent_2"], asked
         assert {one.agent for one in told.events} == {"agent_2"} and len(told.events) == 2
+        # Of whom the shop has no entry yet, the console's own login knows the name.
+        assert [one.username for one in told.events if one.kind == "consent"] == ["alice@example.com"]
     assert not read(console, Filter(agent="Nobody")).events
