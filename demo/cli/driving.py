@@ -106,6 +106,14 @@ def agent(
             "nothing was asked for" if not prompt.strip() else f"more than {LONGEST_PROMPT} characters were asked for",
             do='say what you want, in a sentence: demo agent "buy me a shirt, size M"',
         )
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            "what was asked for cannot be sent",
+            why="it holds half a character (a surrogate), or bytes that are not UTF-8",
+            do="give text that is valid Unicode",
+        ) from None
     driving.ready()
     decides = _chosen(settings, wished)
     if record is not None:

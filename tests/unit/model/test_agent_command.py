@@ -110,6 +110,7 @@ def test_a_kept_key_goes_to_its_endpoint_and_is_on_no_screen(demo: Command, endp
     [
         (("agent",), 2),
         (("agent", "  "), 2),
+        (("agent", "buy \udcff"), 2),  # a byte that is no UTF-8
         (("agent", TASK, "--model", "gpt"), 2),
         (("agent", TASK, "--model", "openai:a", "--base-url", "http://example.com"), 2),
         (("agent", TASK, "--model", "openai:a"), 3),
