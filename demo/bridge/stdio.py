@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from demo.bridge.server import Bridge, LoginCommand
-from demo.bridge.upstream import SECONDS, Upstream
+from demo.bridge.upstream import LOCAL, SECONDS, Upstream
 from deputize.http.bounded import unwrap
 from deputize.http.sanitizing import safe_text
 
@@ -34,12 +34,20 @@ PARTING = 5.0
 """Seconds that requests may still take after stdin has ended, and that parting may take after a signal."""
 
 
-def serve(find: Callable[[], Agent], *, login: LoginCommand, quiet: bool = False, seconds: float = SECONDS) -> None:
+def serve(
+    find: Callable[[], Agent],
+    *,
+    login: LoginCommand,
+    name: str = LOCAL,
+    quiet: bool = False,
+    seconds: float = SECONDS,
+) -> None:
     """Serve one host. stdout carries the protocol and nothing else; what a person should know goes to stderr.
 
     Args:
         find: gives the agent whose stored token is used; nobody is asked for another. The host is greeted meanwhile.
         login: makes the command by which a person gives it some, of the option for the flow (None: not known).
+        name: what a person knows its server by, until it is found.
         quiet: nothing on stderr.
         seconds: the bound on one request.
 
@@ -58,9 +66,9 @@ def serve(find: Callable[[], Agent], *, login: LoginCommand, quiet: bool = False
 
     # What the SDK has to say of a host's or a server's mistakes comes with tracebacks, and so does what asyncio says of
     # tasks that a signal has cut short: not for a host's log.
-    for name in ("mcp", "asyncio"):
-        logging.getLogger(name).addHandler(logging.NullHandler())
-        logging.getLogger(name).propagate = False
+    for library in ("mcp", "asyncio"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
+        logging.getLogger(library).propagate = False
     heard: list[int] = []
 
     async def until_a_signal() -> None:
@@ -69,7 +77,7 @@ def serve(find: Callable[[], Agent], *, login: LoginCommand, quiet: bool = False
         async with anyio.create_task_group() as around:
             if _ending():
                 around.start_soon(_listen, heard, around.cancel_scope)
-            await _serve(Upstream(find, seconds=seconds), login, log)
+            await _serve(Upstream(find, name=name, seconds=seconds), login, log)
             around.cancel_scope.cancel()
 
     try:

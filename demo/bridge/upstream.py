@@ -42,6 +42,9 @@ SECONDS = 120.0
 CONNECTING = 3.0
 """Seconds for reaching the server at all: many hosts give up after five."""
 
+LOCAL = "the local server"
+"""What is started where none runs."""
+
 WITHHELD = "[the agent's token, withheld]"
 
 
@@ -55,12 +58,14 @@ class Upstream:
         find: gives the agent whose token it is, once; it may take as long as a local server takes to start. The token
             is looked up again for each request, so that a login is seen at once. Without one the server is asked
             without one: many want none.
+        name: what a person knows the server by, until the agent is found.
         seconds: the bound on one request.
 
     Use it within `connected`.
     """
 
-    def __init__(self, find: Callable[[], Agent], *, seconds: float = SECONDS) -> None:
+    def __init__(self, find: Callable[[], Agent], *, name: str = LOCAL, seconds: float = SECONDS) -> None:
+        self._name = name
         self._find = find
         self._finding = threading.Lock()
         self._found: Agent | None = None
@@ -76,7 +81,7 @@ class Upstream:
     @property
     def name(self) -> str:
         """What a person knows the server by: its MCP URL, once its agent is found."""
-        return "the local server" if self._found is None else self._url
+        return self._name if self._found is None else self._url
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Upstream]:
@@ -175,7 +180,7 @@ class Upstream:
         """The error where nothing came within so many seconds."""
         if self._found is None:
             return ServerUnreachable(
-                "the local server is still starting", why=f"it did not answer within {seconds:g} s", do="try again"
+                f"{self._name} is still starting", why=f"it did not answer within {seconds:g} s", do="try again"
             )
         return no_answer(self._url, seconds)
 

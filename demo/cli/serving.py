@@ -65,11 +65,12 @@ def serve(
         from demo.cli.connecting import login_command
 
         settings = settings if port is None else replace(settings, port=port)
-        # Another server's agent is there at once, and a mistake in its address ends the command.
-        agent = None if settings.server is None else cast_for(settings).agent()
-        bridge(
-            lambda: agent or cast_for(settings).agent(), login=partial(login_command, settings), quiet=settings.quiet
-        )
+        login = partial(login_command, settings)
+        if settings.server is None:
+            bridge(lambda: cast_for(settings).agent(), login=login, quiet=settings.quiet)
+        else:  # nothing is waited for, and a mistake in the address ends the command
+            agent = cast_for(settings).agent()
+            bridge(lambda: agent, name=agent.endpoint(), login=login, quiet=settings.quiet)
         return OK
     from demo.local_server import resources, server
 
