@@ -72,7 +72,7 @@ def is_free(port: int) -> bool:
 
 def free_port() -> int:
     """A loopback port that nobody listens on at this moment, and that no system hands out by itself: until it is
-    listened on, neither whoever binds port 0 nor the near end of a connection is given it."""
+    listened on, neither who binds port 0 nor the near end of a connection is given it."""
     import random
 
     for port in random.sample(_NOT_HANDED_OUT, 100):

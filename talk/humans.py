@@ -92,7 +92,7 @@ class Humans:
         return self._console
 
     def console_of_grantor(self) -> Console:
-        """The console of whoever said yes to the stored login, for a command outside a run: that one may take it back.
+        """The console of who said yes to the stored login, for a command outside a run: that human may revoke it.
         The talk's own stays as it is."""
         name = self.account_of_grantor() if self._at.ours else None
         if name is None:

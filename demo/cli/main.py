@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _broke_beside(broken: threading.ExceptHookArgs) -> None:
-    """What a thread beside the command's own ended with. Whoever waits for it has a bound, so the command goes on."""
+    """What a thread beside the command's own ended with. What waits for it has a bound, so the command goes on."""
     from deputize.http.sanitizing import safe_text
 
     if received() is None and not issubclass(broken.exc_type, KeyboardInterrupt | SystemExit):

@@ -207,7 +207,7 @@ class _Run:
             except _Over as ended:
                 over = ended
             except KeyboardInterrupt:
-                # What was bought until now stays bought: whoever follows the events is told how far it came.
+                # What was bought until now stays bought: a reader of the events is told how far it came.
                 self._end("interrupted", "it was interrupted")
                 raise
             span.add({"demo.ended": over.reason})

@@ -83,7 +83,7 @@ def test_who_opens_somebody_elses_question_reads_no_address_and_gets_no_session(
 def test_who_denies_a_purchase_in_somebody_elses_grant_says_so_in_their_own_name_alone(
     house: House, grant: dict[str, Any]
 ) -> None:
-    """In a browser, or by a code: whoever answers decides the request, which is its client's."""
+    """In a browser, or by a code: who answers decides the request, which is its client's."""
     walk = house.authorize(scope="shop:buy", authorization_details=details(house, grant)).sign_in("grace@example.com")
     assert walk.decide("deny").told["error"] == "access_denied"
     assert said(house, "grace@example.com") == [("denied", True, None, None)]

@@ -47,7 +47,7 @@ export class Dispatch {
     } catch (error) {
       console.error("orders wait", error);
     } finally {
-      // In the very step in which none was left: what is ordered after that begins anew.
+      // In the very step in which none was left: what is ordered after that begins again.
       this.sending.delete(session);
     }
   }

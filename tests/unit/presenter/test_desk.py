@@ -1,4 +1,4 @@
-"""The desk reads real files: a run, its recording, the remote control. Whoever writes them never hears of it."""
+"""The desk reads real files: a run, its recording, the remote control. Their writers never hear of it."""
 
 from __future__ import annotations
 
